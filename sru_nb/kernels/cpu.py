@@ -388,7 +388,7 @@ def recurrence_forward(
     _run(_forward, arguments, L, n * B, d)
     return h, state.to(c0.dtype), c
 
-# %% ../../nbs/02_kernels.cpu.ipynb #d45f25c7
+# %% ../../nbs/02_kernels.cpu.ipynb #99acdd06
 def recurrence_backward(
     grad_h: torch.Tensor,  # (L, B, directions * d)
     grad_last: torch.Tensor,  # (B, directions * d)
@@ -411,12 +411,11 @@ def recurrence_backward(
     grad_u = torch.empty(u.shape, dtype=u.dtype)
     grad_x = None if x is None or k == 4 else torch.empty(x.shape, dtype=x.dtype)
     grad_v = None if v is None else torch.empty(v.shape, dtype=v.dtype)
-    sums = torch.empty(2, B, 2, n, d, dtype=compute)
+    of_weight_c, of_bias = (torch.empty(B, 2, n, d, dtype=compute) for _ in range(2))  # per batch element
     carry = grad_last.detach().to(compute, copy=True).contiguous()
     grads = _flat(grad_u)
     grad_highway = grads[3 * d:] if k == 4 else _flat(grad_x)
     arguments = (_flat(grad_h), _flat(c), _flat(c0, c.dtype), flat, highway, v_flat, *rest, use_tanh or None, grads,
-                 grad_highway, _flat(grad_v), _flat(sums[0]), _flat(sums[1]), _flat(carry), sizes)
+                 grad_highway, _flat(grad_v), _flat(of_weight_c), _flat(of_bias), _flat(carry), sizes)
     _run(_backward, arguments, L, n * B, d)
-    grad_weight_c, grad_bias = sums.sum(1)
-    return (grad_u, grad_x, grad_weight_c.to(weight_c.dtype), grad_bias.to(bias.dtype), carry.to(c0.dtype), grad_v)
+    return (grad_u, grad_x, of_weight_c.sum(0).to(weight_c.dtype), of_bias.sum(0).to(bias.dtype), carry.to(c0.dtype), grad_v)
