@@ -1,0 +1,57 @@
+# make train    a fresh machine -> an environment -> a small language model, at most 5 minutes of training
+# make test     everything that has to hold, in the same environment
+# make export   notebooks -> sru_nb/, tests/, README.md
+# make lab      read and run the notebooks in JupyterLab
+# make clean    remove the environment and what was built; runs/ stays
+# PYTHON=/path/to/python3.11 chooses the interpreter that the environment is made from.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+RUN := $(CURDIR)/runs/enwik8
+
+# every pip call takes the pinned versions
+export PIP_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: train test export lab clean
+
+train: $(READY)
+	mkdir -p $(RUN)
+	$(BIN)/python -m papermill --log-output --no-progress-bar nbs/40_enwik8.ipynb $(RUN)/out.ipynb \
+	    -p corpus embedded -p preset tiny -p max_seconds 270 -p run_dir $(RUN)
+	@$(BIN)/python -c "import json; r = json.load(open('$(RUN)/results.json')); \
+	    print('', r['generated'], '', *(f'{k}: {v}' for k, v in r['metrics'].items()), sep='\n')"
+	@echo "the notebook as it ran: $(RUN)/out.ipynb"
+
+test: $(READY)
+	$(BIN)/python -m sru_nb.export --check
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m pytest -q tests
+	$(BIN)/python tests/run_notebooks.py library
+	$(BIN)/python tests/run_notebooks.py jobs
+
+# the second line: an edit of 99_export itself shows only in the next export
+export: $(READY)
+	$(BIN)/python -m sru_nb.export
+	$(BIN)/python -m sru_nb.export --check
+
+lab: $(VENV)/lab
+	$(BIN)/python -m jupyterlab nbs
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): setup.py settings.ini constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
+	    f'the pinned versions need Python 3.11 or later, this is {sys.version}: set PYTHON')"
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[train,dev]'
+	@touch $@
+
+$(VENV)/lab: $(READY)
+	$(BIN)/python -m pip install --quiet -e '.[lab]'
+	@touch $@

@@ -1,0 +1,74 @@
+"""Run the notebooks through papermill, each in a process and a folder of its own.
+
+python tests/run_notebooks.py library            every notebook but the jobs, two at a time
+python tests/run_notebooks.py jobs               the jobs, tiny, one after the other
+python tests/run_notebooks.py library 01 20      only those whose name begins so
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 600  # no notebook may take longer
+
+# What makes each job small. `run_dir` is added; everything else keeps its default.
+JOBS = {
+    "40_enwik8": {"corpus": "embedded", "preset": "tiny", "max_seconds": 15},
+}
+
+
+def is_job(path):
+    return path.stem[:1] == "4"
+
+
+def run(path, folder, workers):
+    """Run one notebook; return (seconds, what went wrong or None)."""
+    folder.mkdir()
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", folder, path, folder / "out.ipynb"]
+    if is_job(path):
+        if path.stem not in JOBS:
+            return 0.0, "JOBS in tests/run_notebooks.py does not say what makes it small"
+        for name, value in {**JOBS[path.stem], "run_dir": folder / "run"}.items():
+            command += ["-p", name, value]
+    env = {**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+    start = time.perf_counter()
+    try:
+        done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True, timeout=SECONDS)
+        # papermill's own traceback ends where the notebook's begins
+        error = done.stderr.rpartition("papermill.exceptions.")[2][-5000:] if done.returncode else None
+    except subprocess.TimeoutExpired:
+        error = f"still running after {SECONDS} s"
+    if error is None and is_job(path):
+        try:
+            json.loads((folder / "run" / "results.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            error = f"no usable results.json: {problem}"
+    return time.perf_counter() - start, error
+
+
+def main(kind, *begins):
+    paths = [path for path in sorted((ROOT / "nbs").glob("[!._]*.ipynb")) if is_job(path) == (kind == "jobs")]
+    paths = [path for path in paths if not begins or path.name.startswith(begins)]
+    workers, errors = (1 if kind == "jobs" else 2), {}
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
+        results = pool.map(lambda path: run(path, Path(folder) / path.stem, workers), paths)
+        for path, (seconds, error) in zip(paths, results):
+            print(f"{'ok    ' if error is None else 'FAILED'} {seconds:6.1f} s  {path.name}", flush=True)
+            if error is not None:
+                errors[path.name] = error
+    for name, error in errors.items():
+        print(f"\n==== {name}\n{error}")
+    print(f"{len(paths) - len(errors)} passed, {len(errors)} failed")
+    return int(bool(errors) or not paths)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] not in (["library"], ["jobs"]):
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))

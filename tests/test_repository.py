@@ -1,0 +1,233 @@
+"""The rules that hold between the notebooks. Written by hand: no single notebook could hold them."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+from run_notebooks import JOBS
+
+from sru_nb.export import bound_and_used, export, read_parts, read_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "nbs").glob("[!._]*.ipynb"))
+JOB_NOTEBOOKS = [path for path in NOTEBOOKS if path.stem.startswith("4")]
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_job = pytest.mark.parametrize("path", JOB_NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@cache
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def trees(path):
+    """The syntax trees of a notebook's code cells; lines that only IPython understands count as `pass`."""
+    for cell in read(path).cells:
+        if cell.cell_type == "code" and not cell.source.startswith("%%"):
+            yield ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.MULTILINE))
+
+
+def tracked():
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True,
+                            text=True, check=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+# ---- layers
+
+@cache
+def homes():
+    """Module -> number of the notebook that makes it: {"recurrence": "01", "kernels.cpu": "02", ...}."""
+    return {parts.module: path.stem.split("_")[0] for path in NOTEBOOKS if (parts := read_parts(path)).module}
+
+
+def imported(tree, modules):
+    """Those of `modules` that a syntax tree imports, anywhere in it, as modules or through a name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            package, _, rest = name.partition(".")
+            if package == "sru_nb" and rest in modules:
+                yield rest
+            elif package == "sru_nb" and rest and "." not in rest:  # a public name: from sru_nb import SRU
+                yield from {public_home(rest)} & set(modules)
+
+
+def public_home(name):
+    import sru_nb
+    return getattr(getattr(sru_nb, name, None), "__module__", "").removeprefix("sru_nb.")
+
+
+def layer_problem(number, module, home):
+    """What is wrong with notebook `number` importing `module`, made by notebook `home`; None if nothing."""
+    if number < home:
+        return "a lower number imports a higher one"
+    if number[0] in "23" and home[0] in "01" and module != "testing":
+        return "2x and 3x import nothing from 0x and 1x but testing"
+    if number == "33" and home[0] == "2":
+        return "the trainer knows no data"
+
+
+def test_the_layer_check_finds_what_it_is_for():
+    modules = {"testing": "00", "kernels.cpu": "02", "data.lm": "21", "trainer": "33"}
+    tree = ast.parse("import sru_nb.trainer\ndef f():\n  from sru_nb.kernels import cpu\nfrom sru_nb.data.lm import x")
+    assert sorted(imported(tree, modules)) == ["data.lm", "kernels.cpu", "trainer"]
+    assert layer_problem("10", "trainer", "33") and layer_problem("30", "kernels.cpu", "02")
+    assert layer_problem("33", "data.lm", "21")
+    assert not layer_problem("30", "testing", "00") and not layer_problem("40", "trainer", "33")
+
+
+@each_notebook
+def test_a_lower_number_never_imports_a_higher_one(path):
+    number = path.stem.split("_")[0]
+    for tree in trees(path):
+        for module in imported(tree, homes()):
+            problem = layer_problem(number, module, homes()[module])
+            assert problem is None, f"{path.name} imports sru_nb.{module}: {problem}"
+
+
+# ---- jobs
+
+def parameter_problems(source):
+    """The lines of a parameters cell that are not `name: type = literal  # help`, with the reason."""
+    for line in source.splitlines():
+        match = re.fullmatch(r"([a-z]\w*): (int|float|str|bool) = (\S.*?)  # \S.*", line)
+        if not match:
+            yield f"{line!r}: expected `name: int|float|str|bool = literal  # help`"
+            continue
+        try:
+            value = ast.literal_eval(match[3])
+        except (ValueError, SyntaxError):
+            yield f"{line!r}: the default is not a literal"
+            continue
+        if type(value).__name__ != match[2]:
+            yield f"{line!r}: the default is of type {type(value).__name__}"
+
+
+def parameters_cells(path):
+    return [cell for cell in read(path).cells if "parameters" in cell.metadata.get("tags", [])]
+
+
+@pytest.mark.parametrize("line,good", [
+    ("seed: int = 1  # of everything", True), ("rate: float = -1e-3  # a step", True), ('to: str = "a"  # b', True),
+    ("seed = 1  # of everything", False), ("seed: int = 1", False), ("seed: int = 2 * n  # twice", False),
+    ("rate: float = 1  # an integer", False), ("import os", False), ("", False), ("# a comment", False),
+])
+def test_the_parameter_check_finds_what_it_is_for(line, good):
+    assert (list(parameter_problems("a: int = 1  # one\n" + line + "\nb: int = 2  # two")) == []) == good
+
+
+@each_job
+def test_a_job_has_one_cell_of_literal_parameters(path):
+    cells = parameters_cells(path)
+    assert len(cells) == 1, f"{len(cells)} cells tagged `parameters`"
+    assert list(parameter_problems(cells[0].source)) == []
+
+
+@each_job
+def test_a_job_is_short_and_defines_nothing(path):
+    assert len(read(path).cells) <= 25
+    for tree in trees(path):
+        for node in ast.walk(tree):
+            assert not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)), node.name
+
+
+@each_job
+def test_a_job_is_run_small_by_make_test(path):
+    declared = {line.split(":")[0] for line in parameters_cells(path)[0].source.splitlines()}
+    assert path.stem in JOBS, "say in tests/run_notebooks.py what makes it small"
+    assert set(JOBS[path.stem]) | {"run_dir"} <= declared
+
+
+# ---- notebooks and what is made of them
+
+def test_everything_is_in_step_with_the_notebooks():
+    assert export(ROOT, check=True) == []  # clean notebooks, modules, tests, README; a ghost raises
+
+
+@each_notebook
+def test_a_notebook_was_executed_without_error_and_is_small(path):
+    outputs = [output for cell in read(path).cells for output in cell.get("outputs", [])]
+    assert outputs, "no cell has an output: run it"
+    assert not [output.evalue for output in outputs if output.output_type == "error"]
+    assert len(str(outputs)) < 300_000
+
+
+@each_notebook
+def test_a_notebook_names_its_kernel(path):  # papermill refuses parameters otherwise
+    assert read(path).metadata.get("kernelspec") == {"display_name": "python3", "language": "python", "name": "python3"}
+
+
+def test_no_test_is_lost_between_notebook_and_pytest():
+    expected, collected = defaultdict(set), defaultdict(set)
+    for path in NOTEBOOKS:
+        parts = read_parts(path)
+        for cell in parts.tests:
+            names = {name for name in bound_and_used(cell.source)[0] if name.startswith(("test_", "Test"))}
+            expected[f"tests/test_{parts.module.replace('.', '_')}.py"] |= names
+    listed = subprocess.run([sys.executable, "-m", "pytest", "-q", "--collect-only", *sorted(expected)], cwd=ROOT,
+                            capture_output=True, text=True)
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+    for line in listed.stdout.splitlines():
+        if "::" in line:
+            name, test = line.split("::")[:2]
+            collected[name].add(test.split("[")[0])
+    assert collected == expected
+
+
+def test_no_star_imports():
+    for path in tracked():
+        if path.suffix in (".py", ".ipynb"):
+            found = trees(path) if path.suffix == ".ipynb" else [ast.parse(path.read_text(encoding="utf-8"))]
+            stars = [node.module for tree in found for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+                     and node.names[0].name == "*"]
+            assert not stars, f"{path.name} imports * from {stars}"
+
+
+def test_no_file_names_a_folder_of_its_author():
+    private = re.compile(r"(?<![\w.~:/-])/(?:home|root|work|Users)/\w+")
+    for path in tracked():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        assert not (found := private.findall(text)), f"{path.relative_to(ROOT)}: {found[:3]}"
+
+
+# ---- the package
+
+HEAVY = ["numba", "llvmlite", "cupy", "accelerate", "papermill", "matplotlib", "IPython", "nbdev", "tensorboard"]
+
+
+def test_import_is_light():
+    code = ("import sys, sru_nb, torch\n"
+            "public = [getattr(sru_nb, name) for name in getattr(sru_nb, '__all__', [])]\n"
+            f"print([name for name in {HEAVY} if name in sys.modules], torch.cuda.is_initialized())")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] False"
+
+
+def test_version_is_the_one_of_the_settings():
+    import sru_nb
+    assert sru_nb.__version__ == read_settings(ROOT)["version"]
+
+
+def test_every_requirement_of_the_tests_is_pinned():
+    def normal(name):
+        return re.split(r"[<>=~!\[ ]", name)[0].lower().replace("_", "-")
+
+    pinned = {normal(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    cfg = read_settings(ROOT)
+    for key in ("requirements", "train_requirements", "dev_requirements"):
+        assert {normal(name) for name in cfg[key].split()} <= pinned
