@@ -90,7 +90,7 @@ def _backward(ctx, grad_h, grad_last, _):
 
 _recurrence.register_autograd(_backward, setup_context=_setup_context)
 
-# %% ../nbs/04_op.ipynb #14a8c04b
+# %% ../nbs/04_op.ipynb #f440858c
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # what u may be stored in
 
 
@@ -98,7 +98,7 @@ def _check(name, value, shape, like, dtypes=None):
     "Refuse a tensor of another shape, device or dtype than the operation needs."
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
-    if tuple(value.shape) != tuple(shape):
+    if value.shape != shape:
         raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {tuple(shape)}")
     if value.device != like.device:
         raise ValueError(f"{name} is on {value.device}, expected {like.device} as u")
@@ -130,8 +130,9 @@ def sru_recurrence(
     if x is not None and k == 4:
         raise ValueError("x must be None when k = 4: the highway is u[:, :, :, 3]")
     for name, value, shape in (("x", x, (L, B, directions * d)), ("weight_c", weight_c, (2, directions, d)),
-                               ("bias", bias, (2, directions, d)), ("c0", c0, (B, directions * d)), ("scale_x", scale_x, (1,)),
-                               ("mask_c", mask_c, (B, directions * d)), ("v", v, (L, B, directions, 2, d))):
+                               ("bias", bias, (2, directions, d)), ("c0", c0, (B, directions * d)),
+                               ("scale_x", scale_x, (1,)), ("mask_c", mask_c, (B, directions * d)),
+                               ("v", v, (L, B, directions, 2, d))):
         if value is not None:
             _check(name, value, shape, u)
     if mask_pad is not None:
@@ -139,6 +140,5 @@ def sru_recurrence(
     if c0 is None:
         c0 = u.new_zeros(B, directions * d)
     x, v = (None if a is None else a.to(u.dtype) for a in (x, v))
-    differentiable = [a for a in (u, x, weight_c, bias, c0, v) if a is not None]
-    keep = torch.is_grad_enabled() and any(a.requires_grad for a in differentiable)
+    keep = torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in (u, x, weight_c, bias, c0, v))
     return torch.ops.sru_nb.recurrence(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep)[:2]

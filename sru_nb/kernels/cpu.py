@@ -344,21 +344,23 @@ def _run(kernel, arguments, L: int, rows: int, columns: int):
         else:
             other.result()
 
-# %% ../../nbs/02_kernels.cpu.ipynb #c62c42fb
+# %% ../../nbs/02_kernels.cpu.ipynb #c55df50d
 def _flat(tensor: torch.Tensor | None, dtype: torch.dtype | None = None):
     "A flat NumPy view, copied only if not contiguous or of another dtype; bfloat16 as uint16."
     if tensor is None:
         return None
     tensor = tensor.detach() if dtype is None else tensor.detach().to(dtype)
-    tensor = tensor.contiguous().view(-1)
-    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy().reshape(-1)
+
+
+_ONE = {torch.float32: np.ones(1, np.float32), torch.float64: np.ones(1, np.float64)}
 
 
 def _inputs(u, x, weight_c, bias, scale_x, mask_c, mask_pad, v, compute):
     "The arguments that both kernels share, and the sizes."
     L, B, n, k, d = u.shape
     flat = _flat(u)
-    scale = np.ones(1, torch.zeros((), dtype=compute).numpy().dtype) if scale_x is None or k == 4 else _flat(scale_x, compute)
+    scale = _ONE[compute] if scale_x is None or k == 4 else _flat(scale_x, compute)
     highway, apart = (flat[3 * d:], 4 * d) if k == 4 else (_flat(x), d)
     return (flat, highway, _flat(v), _flat(weight_c, compute), _flat(bias, compute), scale, _flat(mask_c, compute),
             _flat(mask_pad)), (L, B, n, k, d, apart)
