@@ -10,7 +10,7 @@ import torch
 
 from . import recurrence as oracle
 
-# %% ../nbs/04_op.ipynb #86220bc2
+# %% ../nbs/04_op.ipynb #57a9cd46
 @torch.library.custom_op("sru_nb::recurrence", mutates_args=())
 def _recurrence(
     u: torch.Tensor, x: torch.Tensor | None, weight_c: torch.Tensor, bias: torch.Tensor, c0: torch.Tensor,
@@ -18,7 +18,8 @@ def _recurrence(
     use_tanh: bool, keep: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     h, last, c = oracle.recurrence(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
-    return h, last.clone(), c if keep else c[:0].clone()  # without a step `last` is c0, which an operation may not return
+    # without a step `last` is c0, which an operation may not return
+    return h, last.clone(), c if keep else c[:0].clone()
 
 
 @torch.library.custom_op("sru_nb::recurrence_backward", mutates_args=())
@@ -28,10 +29,11 @@ def _recurrence_backward(
     scale_x: torch.Tensor | None, mask_c: torch.Tensor | None, mask_pad: torch.Tensor | None, v: torch.Tensor | None,
     use_tanh: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    grads = oracle.recurrence_backward(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
+    grads = oracle.recurrence_backward(
+        grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
     return tuple(u.new_empty(0) if grad is None else grad for grad in grads)
 
-# %% ../nbs/04_op.ipynb #5b8fe3fc
+# %% ../nbs/04_op.ipynb #83219fc8
 def _widen(*tensors):
     "float16 as float32: what the CPU computes it in."
     return tuple(a.float() if a is not None and a.dtype == torch.float16 else a for a in tensors)
@@ -53,23 +55,25 @@ def _(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad,
 
     inputs = (u, x, weight_c, bias, c0, v)
     u, x, weight_c, bias, c0, v, grad_h, grad_last, c = _widen(*inputs, grad_h, grad_last, c)
-    grads = cpu.recurrence_backward(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
+    grads = cpu.recurrence_backward(
+        grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
     return tuple(u.new_empty(0) if g is None else g.to(a.dtype) for g, a in zip(grads, inputs))
 
-# %% ../nbs/04_op.ipynb #486c028a
+# %% ../nbs/04_op.ipynb #f97dab1b
 @_recurrence.register_fake
 def _(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep):
     L, B, directions, _, d = u.shape
-    h = u.new_empty(L, B, directions * d)
-    return h, torch.empty_like(c0, memory_format=torch.contiguous_format), u.new_empty(L if keep else 0, B, directions * d)
+    h, c = u.new_empty(L, B, directions * d), u.new_empty(L if keep else 0, B, directions * d)
+    return h, torch.empty_like(c0, memory_format=torch.contiguous_format), c
 
 
 @_recurrence_backward.register_fake
 def _(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh):
     inputs = (u, x if u.shape[3] == 3 else None, weight_c, bias, c0, v)
-    return tuple(u.new_empty(0) if a is None else torch.empty_like(a, memory_format=torch.contiguous_format) for a in inputs)
+    return tuple(u.new_empty(0) if a is None else torch.empty_like(a, memory_format=torch.contiguous_format)
+                 for a in inputs)
 
-# %% ../nbs/04_op.ipynb #bd18434b
+# %% ../nbs/04_op.ipynb #a5bb8eb1
 def _setup_context(ctx, inputs, output):
     u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, _ = inputs
     ctx.save_for_backward(output[2], u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v)
@@ -81,11 +85,12 @@ def _backward(ctx, grad_h, grad_last, _):
     c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v = ctx.saved_tensors
     grad_h = u.new_zeros(c.shape) if grad_h is None else grad_h
     grad_last = torch.zeros_like(c0) if grad_last is None else grad_last
-    grads = torch.ops.sru_nb.recurrence_backward(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v,
-                                                 ctx.use_tanh)
+    grads = torch.ops.sru_nb.recurrence_backward(
+        grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, ctx.use_tanh)
     grad_u, grad_x, grad_weight_c, grad_bias, grad_c0, grad_v = grads
-    return (grad_u, None if x is None or u.shape[3] == 4 else grad_x, grad_weight_c, grad_bias, grad_c0, None, None, None,
-            None if v is None else grad_v, None, None)
+    grad_x = None if x is None or u.shape[3] == 4 else grad_x
+    grad_v = None if v is None else grad_v
+    return grad_u, grad_x, grad_weight_c, grad_bias, grad_c0, None, None, None, grad_v, None, None
 
 
 _recurrence.register_autograd(_backward, setup_context=_setup_context)

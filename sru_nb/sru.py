@@ -74,7 +74,7 @@ def _initialise(cell):
     if not cell.v1:
         weight[:, :, 1:3] *= math.sqrt(0.5)
 
-# %% ../nbs/10_sru.ipynb #4817ed21
+# %% ../nbs/10_sru.ipynb #b4705710
 def _whole(name: str, value, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} is {value!r}, expected a whole number of at least {least}")
@@ -123,13 +123,14 @@ def _zero_at_pads(x, mask_pad):
 def _check_state(c0, shape: tuple, names: str, device):
     "Refuse a start state of another shape, type or device."
     if not isinstance(c0, torch.Tensor) or not c0.is_floating_point():
-        raise TypeError(f"c0 is {c0.dtype if isinstance(c0, torch.Tensor) else type(c0).__name__}, expected a floating-point tensor")
+        given = c0.dtype if isinstance(c0, torch.Tensor) else type(c0).__name__
+        raise TypeError(f"c0 is {given}, expected a floating-point tensor")
     if tuple(c0.shape) != tuple(shape):
         raise ValueError(f"c0 has shape {tuple(c0.shape)}, expected {names} = {tuple(shape)}")
     if c0.device != device:
         raise ValueError(f"c0 is on {c0.device}, expected {device} as the input")
 
-# %% ../nbs/10_sru.ipynb #326ed505
+# %% ../nbs/10_sru.ipynb #fcaf0ae4
 class SRUCell(nn.Module):
     "One SRU layer over a whole sequence, or one step of it."
 
@@ -159,13 +160,14 @@ class SRUCell(nn.Module):
         self.dropout, self.rnn_dropout = _probability("dropout", dropout), _probability("rnn_dropout", rnn_dropout)
         self.use_tanh, self.highway_bias, self.has_skip_term = use_tanh, highway_bias, has_skip_term
         self.rescale, self.v1, self.custom_m = rescale, v1, custom_m
-        self.amp_recurrence_fp16, self.normalize_after, self.weight_c_init = amp_recurrence_fp16, normalize_after, weight_c_init
+        self.amp_recurrence_fp16, self.normalize_after = amp_recurrence_fp16, normalize_after
+        self.weight_c_init = weight_c_init
         self.projection_size = n_proj if 0 < _whole("n_proj", n_proj, 0) < min(input_size, self.output_size) else 0
         self.num_matrices = 4 if has_skip_term and input_size != self.output_size else 3
         rows = self.projection_size or input_size
-        own = custom_m is None
+        own, shape = custom_m is None, (rows, self.num_directions, self.num_matrices, hidden_size)
         self.weight_proj = nn.Parameter(torch.empty(input_size, rows)) if own and self.projection_size else None
-        self.weight = nn.Parameter(torch.empty(rows, self.num_directions, self.num_matrices, hidden_size)) if own else None
+        self.weight = nn.Parameter(torch.empty(shape)) if own else None
         self.weight_c = nn.Parameter(torch.empty(2 * self.output_size), requires_grad=not v1)
         self.bias = nn.Parameter(torch.empty(2 * self.output_size))
         self.register_buffer("scale_x", torch.ones(1))
@@ -205,7 +207,8 @@ class SRUCell(nn.Module):
         h, c = sru_recurrence(
             u, highway, self.weight_c.view(2, directions, d), self.bias.view(2, directions, d),
             x.new_zeros(B, self.output_size, dtype=self.bias.dtype) if c0 is None else c0,
-            self.scale_x if self.rescale else None, self._mask(B, self.output_size, self.dropout), mask_pad, v, self.use_tanh)
+            self.scale_x if self.rescale else None, self._mask(B, self.output_size, self.dropout), mask_pad, v,
+            self.use_tanh)
         if self.layer_norm is not None and self.normalize_after:
             h = self.layer_norm(h)
             h = _zero_at_pads(h, mask_pad)  # not the norm's bias
@@ -231,8 +234,9 @@ class SRUCell(nn.Module):
             raise ValueError(f"custom_m returned {len(made)} tensors, expected U, or U and V")
         parts = []
         for name, value, size in zip("UV", made, (self.num_matrices, 2)):
-            if value.shape[-1] != self.output_size * size:
-                raise ValueError(f"custom_m's {name} has {value.shape[-1]} features, expected {self.output_size * size}")
+            given, expected = value.shape[-1], self.output_size * size
+            if given != expected:
+                raise ValueError(f"custom_m's {name} has {given} features, expected {expected}")
             parts.append(value.view(*split, self.hidden_size, size).transpose(3, 4))
         return parts[0], parts[1] if len(parts) == 2 else None
 
@@ -248,9 +252,9 @@ class SRUCell(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def extra_repr(self) -> str:
-        defaults = dict(projection_size=0, dropout=0, rnn_dropout=0, bidirectional=False, use_tanh=False, highway_bias=0,
-                        has_skip_term=True, rescale=True, v1=False, normalize_after=False, weight_c_init=None,
-                        amp_recurrence_fp16=False)
+        defaults = dict(projection_size=0, dropout=0, rnn_dropout=0, bidirectional=False, use_tanh=False,
+                        highway_bias=0, has_skip_term=True, rescale=True, v1=False, normalize_after=False,
+                        weight_c_init=None, amp_recurrence_fp16=False)
         changed = [f"{k}={getattr(self, k)}" for k, default in defaults.items() if getattr(self, k) != default]
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *changed])
 
@@ -272,7 +276,7 @@ def gates(
     a = weight_c[:, None, None] if v is None else weight_c[:, None, None] + v.movedim(3, 0)  # (2, L, B, directions, d)
     return tuple(torch.sigmoid(u[:, :, :, 1 + i] + a[i] * before + bias[i]).flatten(2) for i in range(2))
 
-# %% ../nbs/10_sru.ipynb #a9125d86
+# %% ../nbs/10_sru.ipynb #abbf00d9
 class SRU(nn.Module):
     "A stack of SRU layers over a batch of sequences."
 
@@ -311,11 +315,13 @@ class SRU(nn.Module):
         if len(modules) != num_layers:
             raise ValueError(f"custom_m has {len(modules)} modules, expected num_layers = {num_layers}")
         self.rnn_lst = nn.ModuleList(
-            SRUCell(first if i == 0 else self.output_size, hidden_size, dropout if i + 1 < num_layers else 0.0, rnn_dropout,
-                    bidirectional, projection_size, use_tanh, highway_bias, has_skip_term, layer_norm, rescale, v1, module,
-                    amp_recurrence_fp16, normalize_after, weight_c_init) for i, module in enumerate(modules))
+            SRUCell(first if i == 0 else self.output_size, hidden_size, dropout if i + 1 < num_layers else 0.0,
+                    rnn_dropout, bidirectional, projection_size, use_tanh, highway_bias, has_skip_term, layer_norm,
+                    rescale, v1, module, amp_recurrence_fp16, normalize_after, weight_c_init)
+            for i, module in enumerate(modules))
         if projection_size and not any(cell.projection_size for cell in self.rnn_lst) and custom_m is None:
-            warnings.warn(f"projection_size={projection_size} has no effect: no layer's input and output are both wider")
+            warnings.warn(f"projection_size={projection_size} has no effect: "
+                          "no layer's input and output are both wider")
 
     def reset_parameters(self):
         "Draw new initial values."
@@ -332,7 +338,8 @@ class SRU(nn.Module):
         "The last layer's outputs, and the last state of every layer."
         if isinstance(input, PackedSequence):
             if mask_pad is not None:
-                raise ValueError("mask_pad is given beside a PackedSequence, expected one of them: a PackedSequence has its lengths")
+                raise ValueError("mask_pad is given beside a PackedSequence, expected one of them: "
+                                 "a PackedSequence has its lengths")
             return self._packed(input, c0)
         _check_input(input, self.input_size, self.rnn_lst[0].bias)
         if input.ndim != 3:

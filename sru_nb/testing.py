@@ -76,12 +76,13 @@ def close_all(
         if value is not None:
             close(actual[name], value, tol, name)
 
-# %% ../nbs/00_testing.ipynb #7d7bf42b
+# %% ../nbs/00_testing.ipynb #51c6dc7f
 @contextmanager
 def poisoned():
     "Fill every uninitialised tensor made in the block with NaN (integers: the largest value)."
     fill, previous = torch.utils.deterministic, torch.utils.deterministic.fill_uninitialized_memory
-    deterministic, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn = torch.is_deterministic_algorithms_warn_only_enabled()
     fill.fill_uninitialized_memory = True
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
@@ -90,14 +91,15 @@ def poisoned():
         fill.fill_uninitialized_memory = previous
         torch.use_deterministic_algorithms(deterministic, warn_only=warn)
 
-# %% ../nbs/00_testing.ipynb #823de754
+# %% ../nbs/00_testing.ipynb #31d1dd54
 def _cases(test) -> list[dict]:
     "The keyword arguments of each case of a (possibly parametrised) test function."
     axes = []
     for mark in getattr(test, "pytestmark", []):
         if mark.name == "parametrize":
             names = [n.strip() for n in mark.args[0].split(",")] if isinstance(mark.args[0], str) else mark.args[0]
-            rows = [v.values if type(v).__name__ == "ParameterSet" else v if len(names) > 1 else (v,) for v in mark.args[1]]
+            rows = [v.values if type(v).__name__ == "ParameterSet" else v if len(names) > 1 else (v,)
+                    for v in mark.args[1]]
             axes.append([dict(zip(names, row)) for row in rows])
     return [{k: v for part in case for k, v in part.items()} for case in itertools.product(*axes)]
 

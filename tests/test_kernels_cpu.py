@@ -52,7 +52,7 @@ def test_infinity_saturates_and_nan_stays(dtype):
     assert f[[0, 2]].eq(1).all() and f[1] < 1e-18 and t[:3].tolist() == [1, -1, 1]
     assert f[3].isnan() and r[3].isnan() and t[3].isnan()
 
-# %% ../nbs/02_kernels.cpu.ipynb #ae20d1d2
+# %% ../nbs/02_kernels.cpu.ipynb #df676f85
 from sru_nb.recurrence import GRADIENTS, SHAPES, VARIANTS, gradients_by_autograd, make_case
 
 
@@ -102,13 +102,14 @@ def test_parts_cover_every_element_once(rows, columns, threads):
 
 
 def test_not_contiguous_inputs_are_read_right():
-    case = {n: a.detach() if isinstance(a, torch.Tensor) else a for n, a in make_case("gate vectors", dtype=torch.float32).items()}
+    case = make_case("gate vectors", dtype=torch.float32)
+    case = {n: a.detach() if isinstance(a, torch.Tensor) else a for n, a in case.items()}
     strided = {n: a.movedim(0, -1).contiguous().movedim(-1, 0) if isinstance(a, torch.Tensor) and a.ndim > 1 else a
                for n, a in case.items()}
     for one, other in zip(recurrence_forward(**case), recurrence_forward(**strided)):
         close(other, one, tol=0)
 
-# %% ../nbs/02_kernels.cpu.ipynb #4363502d
+# %% ../nbs/02_kernels.cpu.ipynb #ea9fb8a6
 import multiprocessing
 import shutil
 import subprocess
@@ -143,7 +144,8 @@ def test_many_threads_at_once_get_their_own_results(pool):
 
 
 def _child(case, expected):
-    same = np.array_equal(recurrence_forward(**case)[0].numpy(), expected.numpy())  # torch's own threads would hang here
+    # torch's own threads would hang here
+    same = np.array_equal(recurrence_forward(**case)[0].numpy(), expected.numpy())
     os._exit(0 if same else 1)  # nothing of the parent's clean-up
 
 

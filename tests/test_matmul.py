@@ -2,7 +2,7 @@
 
 from sru_nb.matmul import engine, matmul, os
 
-# %% ../nbs/05_matmul.ipynb #69adf296
+# %% ../nbs/05_matmul.ipynb #20e63b70
 import subprocess
 import sys
 
@@ -45,8 +45,12 @@ def test_opcheck_and_second_derivative():
         pytest.skip("oneDNN is not the engine here")
     a, b = torch.randn(64, 130, requires_grad=True), torch.randn(130, 200, requires_grad=True)
     torch.library.opcheck(torch.ops.sru_nb.matmul, (a, b))
-    found, expected = ([torch.autograd.grad((torch.autograd.grad((f(a, b) ** 2).sum(), a, create_graph=True)[0] ** 2).sum(), w)[0]
-                        for w in (a, b)] for f in (matmul, torch.matmul))
+
+    def second(f, w):
+        grad_a, = torch.autograd.grad((f(a, b) ** 2).sum(), a, create_graph=True)
+        return torch.autograd.grad((grad_a ** 2).sum(), w)[0]
+
+    found, expected = ([second(f, w) for w in (a, b)] for f in (matmul, torch.matmul))
     close_all(dict(enumerate(found)), dict(enumerate(expected)), tol=1e-4)
 
 
@@ -54,7 +58,8 @@ def test_opcheck_and_second_derivative():
 def test_the_environment_chooses(wanted):
     if wanted == "onednn" and not torch.backends.mkldnn.is_available():
         pytest.skip("this build of PyTorch has no oneDNN")
-    code = "from sru_nb.matmul import engine, matmul; import torch; matmul(torch.ones(64, 128), torch.ones(128, 256)); print(engine())"
+    code = ("from sru_nb.matmul import engine, matmul; import torch; "
+            "matmul(torch.ones(64, 128), torch.ones(128, 256)); print(engine())")
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
                          env=dict(os.environ, SRU_NB_MATMUL=wanted), check=True)
     assert run.stdout.strip() == wanted

@@ -25,7 +25,7 @@ def test_hand_derived_backward_equals_autograd(variant, L, B, d):
     expected = gradients_by_autograd(case)
     close_all(by_hand(case, expected.pop("incoming")), expected, tol=1e-12)
 
-# %% ../nbs/01_recurrence.ipynb #92c81e22
+# %% ../nbs/01_recurrence.ipynb #54584926
 def test_forward_equals_finite_differences():
     case = make_case("two directions, all", 3, 2, 2)
     names = [n for n in GRADIENTS if case[n] is not None]

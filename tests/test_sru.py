@@ -61,10 +61,10 @@ def test_state_dict_goes_both_ways(case):
     close_all(dict(again.state_dict()), dict(ours), tol=0)
     close_all({n: to_interleaved(a) if a.ndim == 4 else a for n, a in ours.items()}, state, tol=0)
 
-# %% ../nbs/10_sru.ipynb #97f2cf9f
+# %% ../nbs/10_sru.ipynb #a4e3fa72
 VARIANTS = [dict(), dict(bidirectional=True), dict(layer_norm=True), dict(layer_norm=True, normalize_after=True),
-            dict(projection_size=3), dict(has_skip_term=False), dict(use_tanh=True, rescale=True, highway_bias=-2.0), dict(v1=True),
-            dict(proj_input_to_hidden_first=True)]
+            dict(projection_size=3), dict(has_skip_term=False), dict(use_tanh=True, rescale=True, highway_bias=-2.0),
+            dict(v1=True), dict(proj_input_to_hidden_first=True)]
 
 
 def made(bias=0.3, **options):
@@ -84,20 +84,23 @@ def test_one_sequence_alone_equals_its_place_in_a_batch(options):
     h, c = sru(x, mask_pad=pad)
     for b, length in enumerate(lengths):
         h_b, c_b = sru(x[:length, b:b + 1])
-        close_all({"h": h[:length, b:b + 1].detach(), "c": c[:, b:b + 1].detach()}, {"h": h_b.detach(), "c": c_b.detach()})
+        close_all({"h": h[:length, b:b + 1].detach(), "c": c[:, b:b + 1].detach()},
+                  {"h": h_b.detach(), "c": c_b.detach()})
     assert (h[pad] == 0).all()
 
 
 @pytest.mark.parametrize("options", VARIANTS)
 def test_nothing_at_a_pad_matters_not_even_nan(options):
-    sru, x, cotangent = made(**options), torch.randn(9, 4, 5), torch.randn(9, 4, 14 if options.get("bidirectional") else 7)
+    sru, x = made(**options), torch.randn(9, 4, 5)
+    cotangent = torch.randn(9, 4, 14 if options.get("bidirectional") else 7)
     pad = torch.rand(9, 4) < 0.4
     results = []
     for fill in (0.0, float("nan")):
         filled = x.masked_fill(pad[..., None], fill).requires_grad_()
         h, c = sru(filled, mask_pad=pad)
         sru.zero_grad()
-        torch.autograd.backward([h, c], [cotangent.masked_fill(pad[..., None], 0 if fill == 0 else 7), torch.ones_like(c)])
+        grad_h = cotangent.masked_fill(pad[..., None], 0 if fill == 0 else 7)
+        torch.autograd.backward([h, c], [grad_h, torch.ones_like(c)])
         results.append({"h": h.detach(), "c": c.detach(), "grad_x": filled.grad}
                        | {n: p.grad.clone() for n, p in sru.named_parameters() if p.requires_grad})
     close_all(*results, tol=0)
@@ -145,7 +148,8 @@ def test_batch_first_is_a_transposition():
         time_first, batch_first, x = made(), made(batch_first=True), torch.randn(6, 3, 5)
         h, c = time_first(x, mask_pad=mask)
         other, other_c = batch_first(x.transpose(0, 1), mask_pad=None if mask is None else mask.t())
-        close_all({"h": other.transpose(0, 1).detach(), "c": other_c.detach()}, {"h": h.detach(), "c": c.detach()}, tol=0)
+        close_all({"h": other.transpose(0, 1).detach(), "c": other_c.detach()},
+                  {"h": h.detach(), "c": c.detach()}, tol=0)
 
 
 def test_states_in_the_shape_of_lstm_can_be_fed_back():
@@ -173,7 +177,7 @@ def test_empty_sequences_and_batches(L, B, grad):
             (h.sum() + c.sum()).backward()
             assert x.grad.shape == x.shape
 
-# %% ../nbs/10_sru.ipynb #d73208a0
+# %% ../nbs/10_sru.ipynb #6c2fa1a7
 @pytest.mark.parametrize("with_v", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_custom_product_equals_the_built_in_one(with_v, bidirectional):
@@ -234,7 +238,8 @@ def test_custom_modules_per_layer_in_any_container(made_of):
 
 @pytest.mark.parametrize("options", [dict(), dict(bidirectional=True), dict(layer_norm=True, use_tanh=True)])
 def test_gates_reproduce_the_states(options):
-    cell, x, c0 = SRUCell(5, 4, **options), torch.randn(6, 3, 5), torch.randn(3, 8 if options.get("bidirectional") else 4)
+    cell, x = SRUCell(5, 4, **options), torch.randn(6, 3, 5)
+    c0 = torch.randn(3, 8 if options.get("bidirectional") else 4)
     f, r = gates(cell, x, c0)
     u, _ = cell._products(x)
     for j in range(cell.num_directions):
@@ -264,7 +269,8 @@ def test_input_dropout_leaves_the_highway_alone():
     close(cell(x)[0].detach(), x)
 
 
-@pytest.mark.parametrize("options", [dict(), dict(dropout=0.3, rnn_dropout=0.2), dict(layer_norm=True), dict(v1=True), dict(rescale=True)])
+@pytest.mark.parametrize("options", [dict(), dict(dropout=0.3, rnn_dropout=0.2), dict(layer_norm=True), dict(v1=True),
+                                     dict(rescale=True)])
 @pytest.mark.parametrize("input_size", [300, 200])
 def test_initial_values_have_the_variance_of_the_original(options, input_size):
     "Variances by the formulas of the original's reset_parameters."
@@ -272,7 +278,9 @@ def test_initial_values_have_the_variance_of_the_original(options, input_size):
     cell = SRUCell(input_size, 300, **(dict(rescale=False, highway_bias=-1.0) | options))
     dropout, rnn_dropout = options.get("dropout", 0), options.get("rnn_dropout", 0)
     base = (1 - rnn_dropout) * (0.01 if options.get("layer_norm") else 1) / input_size
-    expected = [base * (1 - dropout), *(2 * [base * (1 if options.get("v1") else 0.5)]), base * (1 + 2 * math.exp(-1) if options.get("rescale") else 1)]
+    of_gate = base * (1 if options.get("v1") else 0.5)
+    of_highway = base * (1 + 2 * math.exp(-1) if options.get("rescale") else 1)
+    expected = [base * (1 - dropout), of_gate, of_gate, of_highway]
     for gate in range(cell.num_matrices):
         assert cell.weight[:, :, gate].var().item() == pytest.approx(expected[gate], rel=0.03)
     assert cell.bias[:300].eq(0).all() and cell.bias[300:].eq(-1).all()
@@ -311,7 +319,8 @@ def test_copies_and_pickles_are_equal():
         close(other(x)[0].detach(), sru(x)[0].detach(), tol=0)
 
 
-@pytest.mark.parametrize("options", [dict(), dict(bidirectional=True, layer_norm=True, projection_size=3), dict(dropout=0.2)])
+@pytest.mark.parametrize("options", [dict(), dict(bidirectional=True, layer_norm=True, projection_size=3),
+                                     dict(dropout=0.2)])
 def test_compile_makes_one_graph(options):
     torch._dynamo.reset()
     sru = made(**options)

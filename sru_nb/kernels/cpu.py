@@ -103,14 +103,15 @@ def _exp2_coefficients(degree: int) -> list[float]:
     q = np.polynomial.chebyshev.chebfit(2 * s, np.expm1(s * np.log(2)) / s, degree)
     return list(np.polynomial.chebyshev.cheb2poly(q) * 2.0**k)
 
-# %% ../../nbs/02_kernels.cpu.ipynb #e964a9d4
+# %% ../../nbs/02_kernels.cpu.ipynb #2b1dbe45
 def _functions(real, integer, mantissa, bias, degree, limit):
     "The gates and tanh for one floating-point type, as jitted functions."
     q = tuple(real(c) for c in _exp2_coefficients(degree)[::-1])
     log2e, magic, one, two, limit = real(1 / np.log(2)), real(1.5 * 2**mantissa), real(1), real(2), real(limit)
     shift, exponent_of_one = integer(mantissa), integer(bias << mantissa)
     real_type, integer_type = from_dtype(np.dtype(real)), from_dtype(np.dtype(integer))
-    bits_type, value_type = ir.IntType(integer().itemsize * 8), ir.FloatType() if real is np.float32 else ir.DoubleType()
+    bits_type = ir.IntType(integer().itemsize * 8)
+    value_type = ir.FloatType() if real is np.float32 else ir.DoubleType()
 
     @intrinsic
     def bits(typingctx, x):
@@ -332,7 +333,7 @@ def _(job, i, dtype):
         return lambda job, i, dtype: None
     return lambda job, i, dtype: carray(_pointer(job[_ARRAYS + i]), (1,), dtype)
 
-# %% ../../nbs/02_kernels.cpu.ipynb #666b7968
+# %% ../../nbs/02_kernels.cpu.ipynb #4f70935d
 @functools.cache
 def _forward_task(u, highway, v, weight_c, bias, scale, mask_c, pad, state, h, c, tanh):
     "The compiled forward task for these dtypes (None: absent)."
@@ -367,15 +368,15 @@ def _backward_task(grad_h, every, c0, u, highway, v, weight_c, bias, scale, mask
             i = _PARTS + 4 * part
             _backward(_array(job, 0, grad_h), _array(job, 1, every), _array(job, 2, c0), _array(job, 3, u),
                       _array(job, 4, highway), _array(job, 5, v), _array(job, 6, weight_c), _array(job, 7, bias),
-                      _array(job, 8, scale), _array(job, 9, mask_c), _array(job, 10, pad), tanh, _array(job, 11, grad_u),
-                      _array(job, 12, grad_highway), _array(job, 13, grad_v), _array(job, 14, grad_weight_c),
-                      _array(job, 15, grad_bias), _array(job, 16, carry), sizes,
+                      _array(job, 8, scale), _array(job, 9, mask_c), _array(job, 10, pad), tanh,
+                      _array(job, 11, grad_u), _array(job, 12, grad_highway), _array(job, 13, grad_v),
+                      _array(job, 14, grad_weight_c), _array(job, 15, grad_bias), _array(job, 16, carry), sizes,
                       parts[i], parts[i + 1], parts[i + 2], parts[i + 3])
             part = _take(job)
 
     return _compile(task)
 
-# %% ../../nbs/02_kernels.cpu.ipynb #f8bdd72d
+# %% ../../nbs/02_kernels.cpu.ipynb #30d79c48
 @functools.cache
 def _openmp():
     "`GOMP_parallel` of the OpenMP library that PyTorch uses, or None."
@@ -414,14 +415,15 @@ def _run_on_pool(task, job, threads: int):
     global _pool
     with _pool_lock:
         if _pool is None or _pool._max_workers < threads - 1:
-            _pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="sru_nb")  # a smaller one ends with its last call
+            # a smaller one ends with its last call
+            _pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="sru_nb")
         others = [_pool.submit(task, job) for _ in range(threads - 1)]
     task(job)
     for other in others:
         if not other.cancel():  # one that has not begun finds nothing left to do
             other.result()
 
-# %% ../../nbs/02_kernels.cpu.ipynb #a56b5df8
+# %% ../../nbs/02_kernels.cpu.ipynb #708396be
 GRAIN = 1 << 16  # fewest elements of u0 that are worth a thread
 
 
@@ -429,7 +431,8 @@ def _parts(rows: int, columns: int, threads: int) -> list[tuple[int, int, int, i
     "Cut rows, or if these are too few columns, into at most `threads` ranges (begin, end, left, right)."
     across = 1 if rows >= threads else -(-threads // max(rows, 1))
     down = threads // across
-    edges = [min(columns, -(-columns * i // (across * 64)) * 64) for i in range(across)] + [columns]  # whole cache lines
+    # whole cache lines
+    edges = [min(columns, -(-columns * i // (across * 64)) * 64) for i in range(across)] + [columns]
     return [(rows * i // down, rows * (i + 1) // down, left, right)
             for i in range(down) for left, right in zip(edges, edges[1:]) if left < right and rows]
 
@@ -514,7 +517,7 @@ def recurrence_forward(
     _run(task, tensors, (L, B, n, k, d, 4 * d if k == 4 else d), n * B, d)
     return h, state if state.dtype == c0.dtype else state.to(c0.dtype), c
 
-# %% ../../nbs/02_kernels.cpu.ipynb #f0aa31b0
+# %% ../../nbs/02_kernels.cpu.ipynb #26bdc9cd
 def recurrence_backward(
     grad_h: torch.Tensor,  # (L, B, directions * d)
     grad_last: torch.Tensor,  # (B, directions * d)
@@ -545,4 +548,5 @@ def recurrence_backward(
     if k == 4:
         tensors[4], tensors[12] = _fourth(inputs[0]), _fourth(grad_u)
     _run(task, tensors, (L, B, n, k, d, 4 * d if k == 4 else d), n * B, d)
-    return (grad_u, grad_x, of_weight_c.sum(0).to(weight_c.dtype), of_bias.sum(0).to(bias.dtype), carry.to(c0.dtype), grad_v)
+    grad_weight_c, grad_bias = of_weight_c.sum(0).to(weight_c.dtype), of_bias.sum(0).to(bias.dtype)
+    return grad_u, grad_x, grad_weight_c, grad_bias, carry.to(c0.dtype), grad_v
