@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-RUN := $(CURDIR)/runs/enwik8
+RUN := $(CURDIR)/runs/train-$(shell date +%Y%m%d-%H%M%S)
 
 # every pip call takes the pinned versions
 export PIP_CONSTRAINT := constraints.txt
@@ -19,8 +19,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 train: $(READY)
 	mkdir -p $(RUN)
-	$(BIN)/python -m papermill --log-output --no-progress-bar nbs/40_enwik8.ipynb $(RUN)/out.ipynb \
-	    -p corpus embedded -p preset tiny -p max_seconds 270 -p run_dir $(RUN)
+	SRU_NB_PROGRESS=plain $(BIN)/python -m papermill --log-output --no-progress-bar nbs/40_enwik8.ipynb $(RUN)/out.ipynb \
+	    -p corpus embedded -p preset tiny -p max_seconds 240 -p run_dir $(RUN)
 	@$(BIN)/python -c "import json; r = json.load(open('$(RUN)/results.json')); \
 	    print('', r['generated'], '', *(f'{k}: {v}' for k, v in r['metrics'].items()), sep='\n')"
 	@echo "the notebook as it ran: $(RUN)/out.ipynb"

@@ -1,3 +1,7 @@
-"""The Simple Recurrent Unit for PyTorch."""
+"""The Simple Recurrent Unit: a library to build on, jobs to train with, notebooks to read."""
 
 __version__ = "0.1.0"
+
+from .sru import SRU, SRUCell
+
+__all__ = ["SRU", "SRUCell"]

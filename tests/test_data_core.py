@@ -155,7 +155,7 @@ def test_arguments_that_cannot_work_are_refused(tmp_path, bad):
     with raises(ValueError, f"{next(iter(bad))}="):
         fetch(**dict(url=OFFLINE, sha256=SHA, folder=tmp_path) | bad)
 
-# %% ../nbs/20_data.core.ipynb #da6fb871
+# %% ../nbs/20_data.core.ipynb #8f706db7
 def started(function, *args, **kwargs):
     "A forked process that runs `function`; its exit code is 0 only if nothing was raised."
     process = multiprocessing.get_context("fork").Process(target=function, args=args, kwargs=kwargs)

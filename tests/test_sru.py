@@ -2,7 +2,7 @@
 
 from sru_nb.sru import SRU, SRUCell, gates, highway_scale, pack_padded_sequence, pad_packed_sequence, to_interleaved
 
-# %% ../nbs/10_sru.ipynb #a53ed86f
+# %% ../nbs/10_sru.ipynb #470faf8b
 import copy
 import json
 import math
@@ -15,9 +15,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+import sru_nb
 from sru_nb.testing import close, close_all, raises, run_tests
 
-GOLDEN = Path(__file__).parent / "golden" if "__file__" in globals() else Path("../tests/golden")
+ROOT = Path(sru_nb.__file__).resolve().parents[1]  # the repository, of which the package is an editable install
+GOLDEN = ROOT / "tests" / "golden"
 with safe_open(GOLDEN / "sru.safetensors", "pt") as file:
     CASES = json.loads(file.metadata()["cases"])
 

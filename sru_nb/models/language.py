@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ..matmul import matmul
 from ..sru import SRU, gates
 
-# %% ../../nbs/13_models.language.ipynb #37710822
+# %% ../../nbs/13_models.language.ipynb #b1725f74
 @dataclass(frozen=True)
 class Preset:
     "The size of a language model and how it is trained."
@@ -37,8 +37,7 @@ class Preset:
 
 
 PRESETS = {
-    "tiny": Preset(384, 4, dropout=0.0, batch_size=32, unroll=128, learning_rate=2e-3, schedule="constant",
-                   peer_layers=1),
+    "tiny": Preset(192, 6, dropout=0.0, batch_size=32, unroll=128, learning_rate=1.5, warmup=300, peer_layers=1),
     "base": Preset(1024, 6),  # the program's defaults
     "8x1312": Preset(1312, 8),
     "10x1152": Preset(1152, 10),
@@ -214,7 +213,7 @@ def generate(
     model.train(training)
     return torch.stack(made) if made else prompt[:0]
 
-# %% ../../nbs/13_models.language.ipynb #ac3b0697
+# %% ../../nbs/13_models.language.ipynb #57ef4f39
 @torch.no_grad()
 def layer_gates(
     model: LanguageModel,  # with unit "sru"
@@ -253,4 +252,5 @@ def plot_gates(
                 axis.set_title(f"{name}, units sorted by their mean", fontsize=9)
         row[0].set_ylabel(f"layer {layer + 1}", fontsize=8)
     figure.colorbar(picture, ax=axes, fraction=0.02, pad=0.01)
+    plt.close(figure)  # shown by whoever displays it, not twice
     return figure
