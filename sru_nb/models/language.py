@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ..matmul import matmul
 from ..sru import SRU, gates
 
-# %% ../../nbs/13_models.language.ipynb #b1725f74
+# %% ../../nbs/13_models.language.ipynb #238c92cf
 @dataclass(frozen=True)
 class Preset:
     "The size of a language model and how it is trained."
@@ -37,7 +37,7 @@ class Preset:
 
 
 PRESETS = {
-    "tiny": Preset(192, 6, dropout=0.0, batch_size=32, unroll=128, learning_rate=1.5, warmup=300, peer_layers=1),
+    "tiny": Preset(128, 6, dropout=0.0, batch_size=32, unroll=128, learning_rate=1.2, warmup=300, peer_layers=1),
     "base": Preset(1024, 6),  # the program's defaults
     "8x1312": Preset(1312, 8),
     "10x1152": Preset(1152, 10),
