@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 train: $(READY)
 	mkdir -p $(RUN)
 	SRU_NB_PROGRESS=plain $(BIN)/python -m papermill --log-output --no-progress-bar nbs/40_enwik8.ipynb $(RUN)/out.ipynb \
-	    -p corpus embedded -p preset tiny -p max_seconds 240 -p run_dir $(RUN)
+	    -p corpus embedded -p preset tiny -p max_seconds 180 -p run_dir $(RUN)
 	@$(BIN)/python -c "import json; r = json.load(open('$(RUN)/results.json')); \
 	    print('', r['generated'], '', *(f'{k}: {v}' for k, v in r['metrics'].items()), sep='\n')"
 	@echo "the notebook as it ran: $(RUN)/out.ipynb"
