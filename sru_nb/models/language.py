@@ -213,7 +213,7 @@ def generate(
     model.train(training)
     return torch.stack(made) if made else prompt[:0]
 
-# %% ../../nbs/13_models.language.ipynb #57ef4f39
+# %% ../../nbs/13_models.language.ipynb #088007d8
 @torch.no_grad()
 def layer_gates(
     model: LanguageModel,  # with unit "sru"
@@ -239,11 +239,12 @@ def plot_gates(
     "How much of its state each unit keeps (f) and how much of its output is state (r), layer by layer."
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(len(found), 2, figsize=(10, 0.9 * len(found) + 0.9), sharex=True, layout="constrained",
-                                squeeze=False)
+    figure, axes = plt.subplots(len(found), 2, figsize=(10, 0.9 * len(found) + 0.9), dpi=72, sharex=True,
+                                squeeze=False, layout="constrained")
     for layer, (pair, row) in enumerate(zip(found, axes)):
         for axis, values, name in zip(row, pair, ("forget gate $f_t$", "reset gate $r_t$")):
-            order = values.mean(0).argsort()  # units sorted by how open they are on average
+            order = values.mean(0).argsort()  # from mostly shut to mostly open; of many units, 32 at equal distances
+            order = order[torch.linspace(0, len(order) - 1, min(len(order), 32)).long()]
             picture = axis.imshow(values[:, order].T, aspect="auto", vmin=0, vmax=1, cmap="viridis",
                                   interpolation="nearest")
             axis.set_yticks([]), axis.set_xticks(range(len(text)), text, family="monospace", fontsize=7)
