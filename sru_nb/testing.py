@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TOLERANCE', 'relative_error', 'close', 'raises', 'close_all', 'poisoned', 'run_tests']
 
-# %% ../nbs/00_testing.ipynb #717a39e9
+# %% ../nbs/00_testing.ipynb #0004b06d
 import inspect
 import itertools
 import tempfile
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-# %% ../nbs/00_testing.ipynb #94e7988f
+# %% ../nbs/00_testing.ipynb #87168e42
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 
 
@@ -47,7 +47,7 @@ def close(
     error, tol = relative_error(actual, expected), TOLERANCE[expected.dtype] if tol is None else tol
     assert error <= tol, f"{name}: relative error {error:.2e} exceeds {tol:.0e}"
 
-# %% ../nbs/00_testing.ipynb #e1a3f6a7
+# %% ../nbs/00_testing.ipynb #b012b4af
 @contextmanager
 def raises(
     exception: type,  # the expected exception class
@@ -63,7 +63,7 @@ def raises(
     else:
         raise AssertionError(f"{exception.__name__} was not raised")
 
-# %% ../nbs/00_testing.ipynb #bf27b9ce
+# %% ../nbs/00_testing.ipynb #2e7796ab
 def close_all(
     actual: dict,  # name -> tensor or None
     expected: dict,  # the same names
@@ -76,7 +76,7 @@ def close_all(
         if value is not None:
             close(actual[name], value, tol, name)
 
-# %% ../nbs/00_testing.ipynb #51c6dc7f
+# %% ../nbs/00_testing.ipynb #21b7fcab
 @contextmanager
 def poisoned():
     "Fill every uninitialised tensor made in the block with NaN (integers: the largest value)."
@@ -91,17 +91,23 @@ def poisoned():
         fill.fill_uninitialized_memory = previous
         torch.use_deterministic_algorithms(deterministic, warn_only=warn)
 
-# %% ../nbs/00_testing.ipynb #31d1dd54
-def _cases(test) -> list[dict]:
-    "The keyword arguments of each case of a (possibly parametrised) test function."
+# %% ../nbs/00_testing.ipynb #faba0d9c
+def _reason(marks) -> str | None:
+    "Why a test or a case with these marks is skipped, or None."
+    return next((m.kwargs.get("reason", "") for m in marks if m.name == "skipif" and m.args[0]), None)
+
+
+def _cases(test) -> list[tuple[dict, str | None]]:
+    "The keyword arguments of each case of a (possibly parametrised) test function, and why it is skipped."
     axes = []
     for mark in getattr(test, "pytestmark", []):
         if mark.name == "parametrize":
             names = [n.strip() for n in mark.args[0].split(",")] if isinstance(mark.args[0], str) else mark.args[0]
-            rows = [v.values if type(v).__name__ == "ParameterSet" else v if len(names) > 1 else (v,)
-                    for v in mark.args[1]]
-            axes.append([dict(zip(names, row)) for row in rows])
-    return [{k: v for part in case for k, v in part.items()} for case in itertools.product(*axes)]
+            rows = [(v.values, _reason(v.marks)) if type(v).__name__ == "ParameterSet" else
+                    (v if len(names) > 1 else (v,), None) for v in mark.args[1]]
+            axes.append([(dict(zip(names, row)), reason) for row, reason in rows])
+    return [({k: v for part, _ in case for k, v in part.items()}, next((r for _, r in case if r is not None), None))
+            for case in itertools.product(*axes)]
 
 
 def run_tests(
@@ -109,14 +115,20 @@ def run_tests(
 ):
     "Run pytest functions in a notebook: every parametrised case, `tmp_path` given; print one line each."
     for test in tests:
-        if any(mark.name == "skipif" and mark.args[0] for mark in getattr(test, "pytestmark", [])):
-            print(f"skipped  {test.__name__}")
-            continue
-        cases = _cases(test)
-        for case in cases:
-            if "tmp_path" not in inspect.signature(test).parameters:
-                test(**case)
+        whole, skipped, passed = _reason(getattr(test, "pytestmark", [])), set(), 0
+        for case, reason in _cases(test):
+            if whole is not None or reason is not None:
+                skipped.add(reason if whole is None else whole)
                 continue
             with tempfile.TemporaryDirectory() as folder:
-                test(tmp_path=Path(folder), **case)
-        print(f"passed   {test.__name__}" + (f" ({len(cases)} cases)" if len(cases) > 1 else ""))
+                given = {"tmp_path": Path(folder)} if "tmp_path" in inspect.signature(test).parameters else {}
+                try:
+                    test(**case, **given)
+                except BaseException as outcome:
+                    if type(outcome).__name__ != "Skipped":  # what pytest.skip raises
+                        raise
+                    skipped.add(str(outcome))
+                    continue
+            passed += 1
+        notes = [f"{passed} cases"] * (passed > 1) + [f"skipped: {reason}" for reason in sorted(skipped)]
+        print(f"{'passed' if passed else 'skipped':8} {test.__name__}" + (f" ({'; '.join(notes)})" if notes else ""))

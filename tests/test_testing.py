@@ -2,7 +2,10 @@
 
 from sru_nb.testing import TOLERANCE, close, close_all, poisoned, raises, run_tests, torch
 
-# %% ../nbs/00_testing.ipynb #604bee80
+# %% ../nbs/00_testing.ipynb #8c19fda4
+import contextlib
+import io
+
 import pytest
 
 
@@ -54,3 +57,25 @@ def test_run_tests_runs_every_case():
 
     run_tests(probe)
     assert sorted(seen) == [(1, 3, 4), (1, 5, 6), (2, 3, 4), (2, 5, 6)]
+
+
+def test_run_tests_skips_with_the_reason():
+    seen, never = [], pytest.mark.skipif(True, reason="no such machine")
+
+    @pytest.mark.parametrize("a", [1, pytest.param(2, marks=never)])
+    def some(a):
+        seen.append(a)
+
+    @never
+    def all_of_it():
+        seen.append(3)
+
+    def later():
+        pytest.skip("not today")
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        run_tests(some, all_of_it, later)
+    assert seen == [1]
+    assert printed.getvalue().splitlines() == ["passed   some (skipped: no such machine)",
+                                               "skipped  all_of_it (skipped: no such machine)",
+                                               "skipped  later (skipped: not today)"]
