@@ -5,14 +5,16 @@
 # %% auto #0
 __all__ = ['DTYPES', 'sru_recurrence']
 
-# %% ../nbs/04_op.ipynb #8fdba75d
+# %% ../nbs/04_op.ipynb #0b818176
+import functools
+import warnings
+
 import torch
 
 from . import recurrence as oracle
 
-# %% ../nbs/04_op.ipynb #57a9cd46
-@torch.library.custom_op("sru_nb::recurrence", mutates_args=())
-def _recurrence(
+# %% ../nbs/04_op.ipynb #23a670ef
+def _by_oracle(
     u: torch.Tensor, x: torch.Tensor | None, weight_c: torch.Tensor, bias: torch.Tensor, c0: torch.Tensor,
     scale_x: torch.Tensor | None, mask_c: torch.Tensor | None, mask_pad: torch.Tensor | None, v: torch.Tensor | None,
     use_tanh: bool, keep: bool,
@@ -22,8 +24,7 @@ def _recurrence(
     return h, last.clone(), c if keep else c[:0].clone()
 
 
-@torch.library.custom_op("sru_nb::recurrence_backward", mutates_args=())
-def _recurrence_backward(
+def _backward_by_oracle(
     grad_h: torch.Tensor, grad_last: torch.Tensor, c: torch.Tensor,
     u: torch.Tensor, x: torch.Tensor | None, weight_c: torch.Tensor, bias: torch.Tensor, c0: torch.Tensor,
     scale_x: torch.Tensor | None, mask_c: torch.Tensor | None, mask_pad: torch.Tensor | None, v: torch.Tensor | None,
@@ -33,7 +34,11 @@ def _recurrence_backward(
         grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
     return tuple(u.new_empty(0) if grad is None else grad for grad in grads)
 
-# %% ../nbs/04_op.ipynb #83219fc8
+
+_recurrence = torch.library.custom_op("sru_nb::recurrence", _by_oracle, mutates_args=())
+_recurrence_backward = torch.library.custom_op("sru_nb::recurrence_backward", _backward_by_oracle, mutates_args=())
+
+# %% ../nbs/04_op.ipynb #abe404a4
 def _widen(*tensors):
     "float16 as float32: what the CPU computes it in."
     return tuple(a.float() if a is not None and a.dtype == torch.float16 else a for a in tensors)
@@ -59,7 +64,35 @@ def _(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad,
         grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
     return tuple(u.new_empty(0) if g is None else g.to(a.dtype) for g, a in zip(grads, inputs))
 
-# %% ../nbs/04_op.ipynb #f97dab1b
+# %% ../nbs/04_op.ipynb #68e82a06
+@functools.cache
+def _cuda_kernels():
+    "The module of the CUDA kernels; None, with a warning, where CuPy is missing."
+    from sru_nb.kernels import cuda
+
+    try:
+        cuda.load_cupy()
+    except ImportError as error:
+        warnings.warn(f"{error}. Until then SRU runs on the GPU as a slow loop over time", stacklevel=2)
+        return None
+    return cuda
+
+
+@_recurrence.register_kernel("cuda")
+def _(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep):
+    kernels = _cuda_kernels()
+    run = _by_oracle if kernels is None else kernels.recurrence_forward
+    return run(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep)
+
+
+@_recurrence_backward.register_kernel("cuda")
+def _(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh):
+    kernels = _cuda_kernels()
+    run = _backward_by_oracle if kernels is None else kernels.recurrence_backward
+    grads = run(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
+    return tuple(u.new_empty(0) if grad is None else grad for grad in grads)
+
+# %% ../nbs/04_op.ipynb #7c8e3aac
 @_recurrence.register_fake
 def _(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep):
     L, B, directions, _, d = u.shape
@@ -73,7 +106,7 @@ def _(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad,
     return tuple(u.new_empty(0) if a is None else torch.empty_like(a, memory_format=torch.contiguous_format)
                  for a in inputs)
 
-# %% ../nbs/04_op.ipynb #a5bb8eb1
+# %% ../nbs/04_op.ipynb #664ed8cb
 def _setup_context(ctx, inputs, output):
     u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, _ = inputs
     ctx.save_for_backward(output[2], u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v)
@@ -95,7 +128,7 @@ def _backward(ctx, grad_h, grad_last, _):
 
 _recurrence.register_autograd(_backward, setup_context=_setup_context)
 
-# %% ../nbs/04_op.ipynb #f440858c
+# %% ../nbs/04_op.ipynb #9b5fa729
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # what u may be stored in
 
 

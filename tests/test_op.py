@@ -2,7 +2,10 @@
 
 from sru_nb.op import sru_recurrence
 
-# %% ../nbs/04_op.ipynb #dce40958
+# %% ../nbs/04_op.ipynb #8af941ec
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -10,7 +13,8 @@ from sru_nb.recurrence import SHAPES, VARIANTS, gradients_by_autograd, make_case
 from sru_nb.recurrence import recurrence as loop
 from sru_nb.testing import TOLERANCE, close, close_all, poisoned, raises, run_tests
 
-DEVICES = ["cpu"]
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -26,9 +30,10 @@ def test_operation_equals_the_oracle(device, variant, dtype):
         close_all({n: None if a is None else a.cpu() for n, a in found.items()}, expected, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("variant", ["plain", "two directions, all", "two directions, projected"])
-def test_gradients_equal_finite_differences(variant):
-    case = make_case(variant, 3, 2, 3)
+def test_gradients_equal_finite_differences(device, variant):
+    case = make_case(variant, 3, 2, 3, device=device)
     names = [n for n in ("u", "x", "weight_c", "bias", "c0", "v") if case[n] is not None]
 
     def function(*values):
@@ -37,9 +42,10 @@ def test_gradients_equal_finite_differences(variant):
     assert torch.autograd.gradcheck(function, [case[n] for n in names])
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("variant", list(VARIANTS))
-def test_opcheck(variant):
-    case = make_case(variant, 3, 2, 5, torch.float32)
+def test_opcheck(device, variant):
+    case = make_case(variant, 3, 2, 5, torch.float32, device=device)
     arguments = tuple(case.values())
     torch.library.opcheck(torch.ops.sru_nb.recurrence, (*arguments, True))
     constants = {n: a.detach() if isinstance(a, torch.Tensor) else a for n, a in case.items()}
@@ -73,7 +79,7 @@ def test_the_state_keeps_its_own_type():
     h, last = sru_recurrence(**case)
     assert h.dtype == torch.bfloat16 and last.dtype == torch.float32
 
-# %% ../nbs/04_op.ipynb #f5cac7f7
+# %% ../nbs/04_op.ipynb #8d09a286
 def compiled_loss(x, weight, weight_c, bias, c0):
     "A product, the recurrence and a loss: what one layer does."
     u = torch.nn.functional.linear(x, weight).view(*x.shape[:2], 1, 3, x.shape[2])
@@ -81,15 +87,17 @@ def compiled_loss(x, weight, weight_c, bias, c0):
     return (h * h).mean() + last.sum()
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_compile_makes_one_graph(backend):
+def test_compile_makes_one_graph(device, backend):
     if backend == "inductor" and not _has_compiler():
         pytest.skip("inductor needs a C++ compiler on this machine")
     torch._dynamo.reset()
     compiled = torch.compile(compiled_loss, fullgraph=True, backend=backend, dynamic=True)
     for L, B in ((5, 3), (7, 2)):
         torch.manual_seed(0)
-        leaves = [torch.randn(s, requires_grad=True) for s in ((L, B, 4), (12, 4), (2, 1, 4), (2, 1, 4), (B, 4))]
+        leaves = [torch.randn(s, device=device, requires_grad=True)
+                  for s in ((L, B, 4), (12, 4), (2, 1, 4), (2, 1, 4), (B, 4))]
         expected = torch.autograd.grad(compiled_loss(*leaves), leaves)
         found = torch.autograd.grad(compiled(*leaves), leaves)
         close_all(dict(enumerate(found)), dict(enumerate(expected)))
@@ -101,3 +109,137 @@ def _has_compiler():
     import shutil
 
     return shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+
+
+class OneLayer(torch.nn.Module):
+    "What `torch.export` takes: a module."
+
+    def forward(self, u, x, weight_c, bias, c0):
+        return sru_recurrence(u, x, weight_c, bias, c0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_export_keeps_the_operation(device):
+    case = make_case("plain", 5, 3, 4, torch.float32, device=device)
+    inputs = tuple(case[name].detach() for name in ("u", "x", "weight_c", "bias", "c0"))
+    program = torch.export.export(OneLayer(), inputs)
+    assert "sru_nb.recurrence" in program.graph_module.code
+    close_all(dict(enumerate(program.module()(*inputs))), dict(enumerate(OneLayer()(*inputs))))
+
+# %% ../nbs/04_op.ipynb #87a25647
+def large_case(dtype=torch.float32, L=97, B=16, d=192):
+    return make_case("two directions, all", L, B, d, dtype, device="cuda")
+
+
+@needs_gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_same_input_gives_the_same_bits(dtype):
+    first, second = (gradients_by_autograd(large_case(dtype), sru_recurrence) for _ in range(2))
+    for name in first:
+        assert name == "incoming" or torch.equal(first[name], second[name]), name
+
+
+@needs_gpu
+def test_the_current_stream_is_used():
+    case = large_case()
+    expected = sru_recurrence(**case)[0]
+    stream = torch.cuda.Stream()
+    u = torch.empty_like(case["u"])
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(200_000_000)  # whoever does not wait on this stream reads u before it is there
+        u.copy_(case["u"])
+        h = sru_recurrence(**(case | dict(u=u)))[0]
+    stream.synchronize()
+    assert torch.equal(h, expected)
+
+
+@needs_gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_the_device_of_the_tensors_is_used():
+    case = large_case()
+    other = {n: a.detach().to("cuda:1").requires_grad_(a.requires_grad) if isinstance(a, torch.Tensor) else a
+             for n, a in case.items()}
+    expected, found = (gradients_by_autograd(c, sru_recurrence) for c in (case, other))
+    assert torch.cuda.current_device() == 0
+    for name in expected:
+        assert name == "incoming" or torch.equal(found[name].to("cuda:0"), expected[name]), name
+
+
+@needs_gpu
+def test_a_graph_can_capture_it():
+    case = {n: a.detach() if isinstance(a, torch.Tensor) else a for n, a in large_case().items()}
+
+    def both():
+        h, last, c = torch.ops.sru_nb.recurrence(*case.values(), True)
+        return h, *torch.ops.sru_nb.recurrence_backward(h, last, c, *case.values())
+
+    both()  # compiles and loads the kernels, which a capture may not
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = both()
+    case["u"].copy_(torch.randn_like(case["u"]))
+    graph.replay()
+    close_all(dict(enumerate(captured)), dict(enumerate(both())), 0)
+
+
+@needs_gpu
+def test_inputs_need_not_lie_in_order():
+    case = make_case("highway", 33, 6, 64, torch.bfloat16, device="cuda")
+    expected = gradients_by_autograd(case, sru_recurrence)
+    for shift in (0, 1):  # as strided views, at an address that is no multiple of 16 bytes if shifted
+        moved = dict(case)
+        for name in ("u", "x", "weight_c", "bias", "c0"):
+            a = case[name].detach()
+            room = torch.zeros(*a.shape[:-1], 2 * a.shape[-1] + shift, dtype=a.dtype, device="cuda")
+            view = room[..., shift::2]
+            view.copy_(a)
+            moved[name] = view.requires_grad_()
+        found = gradients_by_autograd(moved, sru_recurrence)
+        close_all(*({n: a for n, a in r.items() if n != "incoming"} for r in (found, expected)), 1e-6)
+    whole = torch.zeros(case["u"].numel() + 1, dtype=torch.bfloat16, device="cuda")[1:].view(case["u"].shape)
+    whole.copy_(case["u"].detach())
+    close(sru_recurrence(**(case | dict(u=whole)))[0], expected["h"], 1e-6)
+
+
+@needs_gpu
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_layer_under_autocast(dtype):
+    from sru_nb import SRU
+
+    torch.manual_seed(0)
+    layer, x = SRU(24, 32, num_layers=2, bidirectional=True).cuda(), torch.randn(11, 5, 24, device="cuda")
+    expected = layer(x)
+    with torch.autocast("cuda", dtype):
+        h, c = layer(x)
+        h.float().square().mean().backward()
+    assert c.dtype == torch.float32 and all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
+    close(h.float(), expected[0], 4 * TOLERANCE[dtype])
+
+
+@needs_gpu
+def test_more_than_2_to_the_31_elements():
+    L, B, d = 350, 1024, 2048  # u: 2.2e9 elements
+    free = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else 0
+    if free < 30e9:
+        pytest.skip(f"needs 30 GB of free memory, there are {free / 1e9:.0f}")
+    generator = torch.Generator("cuda").manual_seed(0)
+    u = torch.empty(L, B, 1, 3, d, dtype=torch.bfloat16, device="cuda").normal_(generator=generator)
+    x = torch.empty(L, B, d, dtype=torch.bfloat16, device="cuda").normal_(generator=generator)
+    weights = [torch.randn(2, 1, d, device="cuda", generator=generator) for _ in range(2)]
+    h, last = sru_recurrence(u.requires_grad_(), x, *weights)
+    part = [a.detach()[:, -2:].cpu() for a in (u, x)]
+    expected_h, expected_last = loop(*part, *(w.cpu() for w in weights), torch.zeros(2, d))[:2]
+    close(h[:, -2:].cpu(), expected_h, TOLERANCE[torch.bfloat16])
+    close(last[-2:].cpu(), expected_last, TOLERANCE[torch.bfloat16])
+    grad, = torch.autograd.grad(h, u, h.detach())
+    few = part[0].requires_grad_()
+    loop(few, part[1], *(w.cpu() for w in weights), torch.zeros(2, d))[0].backward(expected_h)
+    close(grad[:, -2:].cpu(), few.grad, 2 * TOLERANCE[torch.bfloat16])
+
+# %% ../nbs/04_op.ipynb #882fafb9
+def test_importing_touches_no_gpu():
+    code = ("import sys, torch, sru_nb, sru_nb.op, sru_nb.kernels.cuda; "
+            "print('cupy' in sys.modules, torch.cuda.is_initialized())")
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed.split() == ["False", "False"]

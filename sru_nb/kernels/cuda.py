@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-# %% ../../nbs/03_kernels.cuda.ipynb #403b203a
+# %% ../../nbs/03_kernels.cuda.ipynb #5dc808a6
 MACHINE = r"""
 struct float16 { unsigned short bits; };
 struct bfloat16 { unsigned short bits; };
@@ -28,8 +28,12 @@ __device__ inline float widen(float16 a) {
 __device__ inline float widen(bfloat16 a) { return __uint_as_float((unsigned)a.bits << 16); }
 __device__ inline void narrow(float a, float16 &to) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(to.bits) : "f"(a)); }
 __device__ inline void narrow(float a, bfloat16 &to) {
+#if __CUDA_ARCH__ >= 800
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(to.bits) : "f"(a));
+#else
     unsigned bits = __float_as_uint(a);  // to nearest even; NaN stays NaN
     to.bits = a != a ? 0x7fff : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+#endif
 }
 
 // two approximate instructions each, good to 1e-7; an overflow gives 1 / infinity = 0
@@ -57,7 +61,8 @@ template <int GROUPS> __device__ inline void wait_for_all_but() {
     asm volatile("cp.async.wait_group %0;" ::"n"(GROUPS) : "memory");
 #endif
 }
-template <typename W> __device__ inline void write_word(W *to, W word) { *to = word; }
+// as one access: the compiler splits some plain assignments of 16 bytes into four
+template <typename W> __device__ inline void write_word(W *to, W word) { __stwb(to, word); }
 """
 
 # %% ../../nbs/03_kernels.cuda.ipynb #952be5c3
