@@ -2,7 +2,7 @@
 
 from sru_nb.kernels.cpu import GRAIN, _gates, _parts, _tanh, load, os, recurrence_backward, recurrence_forward, store
 
-# %% ../nbs/02_kernels.cpu.ipynb #b7bc8722
+# %% ../nbs/02_kernels.cpu.ipynb #910d9449
 import numpy as np
 import pytest
 import torch
@@ -27,7 +27,7 @@ def test_bfloat16_is_rounded_as_torch_rounds():
     copy(stored.view(torch.uint16).numpy(), back.numpy())
     assert torch.equal(back.nan_to_num(7), expected.float().nan_to_num(7))
 
-# %% ../nbs/02_kernels.cpu.ipynb #94d5032c
+# %% ../nbs/02_kernels.cpu.ipynb #2d8fa03b
 @njit(error_model="numpy", fastmath={"contract"})
 def evaluate(x, f, r, t):
     for j in range(x.size):
@@ -52,7 +52,7 @@ def test_infinity_saturates_and_nan_stays(dtype):
     assert f[[0, 2]].eq(1).all() and f[1] < 1e-18 and t[:3].tolist() == [1, -1, 1]
     assert f[3].isnan() and r[3].isnan() and t[3].isnan()
 
-# %% ../nbs/02_kernels.cpu.ipynb #df676f85
+# %% ../nbs/02_kernels.cpu.ipynb #9d4ae2bf
 from sru_nb.recurrence import GRADIENTS, SHAPES, VARIANTS, gradients_by_autograd, make_case
 
 
@@ -109,7 +109,7 @@ def test_not_contiguous_inputs_are_read_right():
     for one, other in zip(recurrence_forward(**case), recurrence_forward(**strided)):
         close(other, one, tol=0)
 
-# %% ../nbs/02_kernels.cpu.ipynb #ea9fb8a6
+# %% ../nbs/02_kernels.cpu.ipynb #d3d4c162
 import multiprocessing
 import shutil
 import subprocess
@@ -161,7 +161,7 @@ def test_a_forked_child_computes_the_same():
     assert not alive and child.exitcode == 0
     assert torch.equal(recurrence_forward(**case)[0], expected)
 
-# %% ../nbs/02_kernels.cpu.ipynb #3fe50e5a
+# %% ../nbs/02_kernels.cpu.ipynb #2eddbb31
 PROBE = """
 import torch
 from sru_nb.recurrence import make_case
