@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SRU_NAME', 'F32', 'BF16', 'PLANS', 'QUICK', 'median_seconds', 'measure_kernel', 'LoopSRU', 'sru_step',
            'CausalAttention', 'HGRN', 'peers', 'measure_layers', 'measure_step', 'kept_bytes', 'measure_growth',
-           'measure_models', 'describe', 'report', 'main']
+           'measure_models', 'around', 'describe', 'report', 'main']
 
 # %% ../nbs/90_speed.ipynb #adf1884c
 import argparse
@@ -67,7 +67,7 @@ def _sample(function, calls: int, device) -> float:
         function()
     return time.perf_counter() - begin
 
-# %% ../nbs/90_speed.ipynb #c1ca1f42
+# %% ../nbs/90_speed.ipynb #2761fae9
 def _kernel_calls(module, case: dict, incoming: tuple):
     "The launches of both passes on memory of their own, and what they compute: h and grad_u."
     calls = []
@@ -83,20 +83,25 @@ def _in_rotation(functions: list) -> Callable:
     return lambda: functions[next(turn) % len(functions)]()
 
 
-def _oracle_error(case: dict, incoming: tuple, found: tuple) -> list[float]:
-    "Relative errors of h and grad_u on the first two sequences, against float64."
+def _errors(case: dict, incoming: tuple, found: tuple) -> list[tuple[float, float]]:
+    "Relative errors of h and grad_u on the first two sequences against float64: the kernel's, and the oracle's own."
     few = {name: a[:, :2] if name in ("u", "x") else a[:2] if name == "c0" else a for name, a in case.items()}
-    few = {name: a.double() if isinstance(a, torch.Tensor) else a for name, a in few.items()}
-    h, _, c = recurrence(**few)
-    grads = recurrence_backward(incoming[0][:, :2].double(), incoming[1][:2].double(), c, **few)
-    return [relative_error(a[:, :2].double(), b) for a, b in zip(found, (h, grads[0]))]
+    grad_h, grad_last = incoming[0][:, :2], incoming[1][:2]
+
+    def oracle(few, grad_h, grad_last):
+        h, _, c = recurrence(**few)
+        return h, recurrence_backward(grad_h, grad_last, c, **few)[0]
+
+    wide = {name: a.double() if isinstance(a, torch.Tensor) else a for name, a in few.items()}
+    expected, own = oracle(wide, grad_h.double(), grad_last.double()), oracle(few, grad_h, grad_last)
+    return [tuple(relative_error(value.double(), e) for value in (a[:, :2], o)) for a, o, e in zip(found, own, expected)]
 
 
 def measure_kernel(
     device: torch.device,
     sizes: list[tuple[int, int, int]],  # (L, B, d)
     dtypes: list[torch.dtype],
-) -> list[dict]:  # L, B, d, dtype, pass, seconds, copy_seconds, bytes, error
+) -> list[dict]:  # L, B, d, dtype, pass, seconds, copy_seconds, bytes, error, loop_error
     "Both passes of the recurrence against copies of as many bytes."
     module = importlib.import_module(f"sru_nb.kernels.{device.type}")
     rows = []
@@ -113,13 +118,13 @@ def measure_kernel(
                 copies = [(torch.randn(elements // 2 * L * B * d, device=device).to(dtype),) for _, elements in passes]
                 copies = [functools.partial(torch.empty_like(a).copy_, a) for a, in copies]
                 sets.append((*calls, *copies))
-            errors = _oracle_error(case, incoming, found)
+            errors = _errors(case, incoming, found)
             names = ("forward", "backward", "copy for forward", "copy for backward")
             took = median_seconds({n: _in_rotation(fs) for n, fs in zip(names, map(list, zip(*sets)))}, device)
-            for (name, elements), error in zip(passes, errors):
+            for (name, elements), (error, loop_error) in zip(passes, errors):
                 rows.append(_say(dict(section="kernel", L=L, B=B, d=d, dtype=str(dtype)[6:], **{"pass": name},
                                       seconds=took[name], copy_seconds=took[f"copy for {name}"],
-                                      bytes=elements * size, error=error)))
+                                      bytes=elements * size, error=error, loop_error=loop_error)))
             del sets, case, calls, copies, found
     return rows
 
@@ -186,7 +191,7 @@ class HGRN(nn.Module):
         h = self.chunk_hgrn(i * -torch.expm1(forget), forget.contiguous())[0]
         return (h * torch.sigmoid(o)).transpose(0, 1)
 
-# %% ../nbs/90_speed.ipynb #36b621c8
+# %% ../nbs/90_speed.ipynb #c896b34c
 SRU_NAME = "SRU"
 
 
@@ -231,19 +236,19 @@ def _reference(module, x) -> torch.Tensor:
     "h in float64 on the CPU: of SRU by the oracle, of any other layer by itself."
     cell = module.rnn_lst[0] if isinstance(module, SRU) else getattr(module, "cell", None)
     module = copy.deepcopy(module if cell is None else LoopSRU(cell)).double().cpu()
-    return _infer(module, x.detach().double().cpu())
+    return _h(module(x.detach().double().cpu())).detach()
 
-# %% ../nbs/90_speed.ipynb #ae61a6bb
+# %% ../nbs/90_speed.ipynb #94ba81b8
 def measure_layers(
     device: torch.device,
-    sizes: list[tuple[int, int, int, bool]],  # (L, B, d, the loops too)
+    sizes: list[tuple[int, int, int]],  # (L, B, d); the loops over PyTorch operations are timed at the first only
     dtypes: list[torch.dtype],
 ) -> tuple[list[dict], dict]:  # L, B, d, dtype, name, mode, seconds, error; what is absent, and why
     "Inference and training of one layer of each kind."
     rows, absent = [], {}
-    for L, B, d, loops in sizes:
+    for L, B, d in sizes:
         for dtype in dtypes:
-            modules, missing = peers(d, device, loops)
+            modules, missing = peers(d, device, loops=(L, B, d) == sizes[0])
             absent |= missing
             x = torch.randn(L, B, d, device=device, dtype=dtype, requires_grad=True)
             incoming, errors = torch.randn(L, B, d, device=device, dtype=dtype), {}
@@ -256,10 +261,9 @@ def measure_layers(
                     absent[f"{name}, {str(dtype)[6:]}"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
                     del modules[name]
                     continue
-                if name in ("original sru", "HGRN (fla)"):
-                    errors[name] = None  # no reference in float64 here
-                else:
-                    errors[name] = relative_error(h.double().cpu(), _reference(modules[name], x[:, :2]))
+                # HGRN's kernels run on a GPU alone, and have no float64
+                errors[name] = None if isinstance(modules[name], HGRN) else relative_error(
+                    h.double().cpu(), _reference(modules[name], x[:, :2]))
             for mode in ("inference", "training"):
                 took = median_seconds({name: functools.partial(*((_infer, m, x) if mode == "inference" else
                                                                  (_train, m, x, incoming)))
@@ -330,15 +334,14 @@ def measure_growth(
         last = {row["name"]: row["seconds"] for row in rows if row["L"] == L}
     return rows, absent
 
-# %% ../nbs/90_speed.ipynb #8f25a231
+# %% ../nbs/90_speed.ipynb #b62fe725
 def measure_models(
     device: torch.device,
-    presets: list[str],  # keys of `PRESETS`
-    batch: tuple[int, int] | None = None,  # (L, B); None: the preset's own
+    batches: dict[str, tuple[int, int] | None],  # key of `PRESETS` -> (L, B); None: the preset's own
 ) -> list[dict]:  # preset, unit, parameters, L, B, tokens_per_second
     "A training step, without the optimiser's, of each preset and of its peer."
     rows = []
-    for name in presets:
+    for name, batch in batches.items():
         preset = PRESETS[name]
         L, B = batch or (preset.unroll, preset.batch_size)
         x, y = torch.randint(205, (2, L, B), device=device)
@@ -353,22 +356,33 @@ def measure_models(
                            L=L, B=B, tokens_per_second=L * B / took[unit])) for unit, m in models.items()]
     return rows
 
-# %% ../nbs/90_speed.ipynb #c5ec14ad
+# %% ../nbs/90_speed.ipynb #139be214
 F32, BF16 = torch.float32, torch.bfloat16
+
+
+def around(
+    middle: tuple[int, int, int],  # (L, B, d)
+    *others: tuple,  # values of L, of B, of d
+) -> list[tuple[int, int, int]]:  # the middle first
+    "Sizes that differ from the middle in one number."
+    varied = [(*middle[:i], value, *middle[i + 1:]) for i, values in enumerate(others) for value in values]
+    return [middle, *(size for size in varied if size != middle)]
+
+
 PLANS = {
     "cpu": dict(
-        kernel=([(128, 32, 512), (32, 32, 512), (512, 1, 512), (512, 8, 1024), (128, 32, 128)], [F32, BF16]),
-        layers=([(128, 32, 512, True), (32, 32, 512, False), (512, 1, 512, False), (128, 32, 128, False),
-                 (128, 8, 1024, False)], [F32]),
-        growth=([256, 1024, 4096, 16384, 65536], 512), models=(list(PRESETS), (32, 8))),
+        kernel=(around((128, 32, 512), (8, 32, 512, 2048), (1, 4, 128), (32, 128, 2048)) + [(512, 1, 512)], [F32, BF16]),
+        layers=(around((128, 32, 512), (32, 512), (1, 8), (128, 1024)) + [(512, 1, 512)], [F32]),
+        growth=([256, 1024, 4096, 16384, 65536], 512),
+        models=({"tiny": None} | {name: (32, 8) for name in PRESETS if name != "tiny"},)),
     "cuda": dict(
-        kernel=([(512, 32, 2048), (256, 32, 512), (512, 1, 512), (128, 64, 1024), (2048, 8, 1024)], [F32, BF16]),
-        layers=([(256, 32, 512, True), (32, 32, 512, False), (512, 32, 2048, False), (512, 1, 512, False),
-                 (1024, 16, 1024, False), (64, 128, 256, False)], [F32, BF16]),
-        growth=([256, 1024, 4096, 16384, 65536], 512), models=(list(PRESETS), None)),
+        kernel=(around((256, 32, 1024), (16, 64, 1024), (1, 8, 128), (64, 256, 4096))
+                + [(512, 32, 2048), (256, 32, 512), (512, 1, 512)], [F32, BF16]),
+        layers=(around((256, 32, 512), (32, 1024), (1, 8, 128), (128, 2048)) + [(512, 32, 2048)], [F32, BF16]),
+        growth=([256, 1024, 4096, 16384, 65536], 512), models=({name: None for name in PRESETS},)),
 }
-QUICK = dict(kernel=([(16, 2, 24)], [F32]), layers=([(12, 2, 16, False)], [F32]), growth=([8, 16], 16),
-             models=(["tiny"], (8, 2)))
+QUICK = dict(kernel=([(16, 2, 24)], [F32]), layers=([(12, 2, 16)], [F32]), growth=([8, 16], 16),
+             models=({"tiny": (8, 2)},))
 
 
 def describe(
