@@ -31,7 +31,7 @@ from .recurrence import make_case, recurrence, recurrence_backward
 from .sru import SRU, SRUCell
 from .testing import relative_error
 
-# %% ../nbs/90_speed.ipynb #468caa2b
+# %% ../nbs/90_speed.ipynb #03f6544f
 def median_seconds(
     functions: dict[str, Callable],  # name -> what to time, without arguments
     device: torch.device,
@@ -47,6 +47,7 @@ def median_seconds(
     found = {name: [] for name in functions}
     for _ in range(samples):
         for name, function in functions.items():
+            function()
             found[name].append(_sample(function, calls[name], device) / calls[name])
     return {name: sorted(times)[samples // 2] for name, times in found.items()}
 
