@@ -202,7 +202,7 @@ class HGRN(nn.Module):
         h = self.chunk_hgrn(i * -torch.expm1(forget), forget.contiguous())[0]
         return (h * torch.sigmoid(o)).transpose(0, 1)
 
-# %% ../nbs/90_speed.ipynb #c896b34c
+# %% ../nbs/90_speed.ipynb #225b88cd
 SRU_NAME = "SRU"
 
 
@@ -244,12 +244,24 @@ def _train(module, x, incoming):
 
 
 def _reference(module, x) -> torch.Tensor:
-    "h in float64 on the CPU: of SRU by the oracle, of any other layer by itself."
-    cell = module.rnn_lst[0] if isinstance(module, SRU) else getattr(module, "cell", None)
-    module = copy.deepcopy(module if cell is None else LoopSRU(cell)).double().cpu()
-    return _h(module(x.detach().double().cpu())).detach()
+    "h in float64 on the CPU: of SRU by the oracle, of any other layer by itself; of HGRN, which has none, nothing."
+    if isinstance(module, HGRN):
+        return None
+    cell = module if isinstance(module, SRUCell) else getattr(module, "rnn_lst", [getattr(module, "cell", None)])[0]
+    ours = isinstance(cell, SRUCell)
+    module, x = copy.deepcopy(LoopSRU(cell) if ours else module).double().cpu(), x.detach().double().cpu()
+    grad = torch.enable_grad() if type(module).__module__.startswith("sru.") else torch.no_grad()
+    with grad:  # the original has float64 only where it computes gradients
+        h = _h(module(x[None] if ours and x.ndim == 2 else x)).detach()
+    return h[0] if ours and x.ndim == 2 else h
 
-# %% ../nbs/90_speed.ipynb #94ba81b8
+
+def _error(module, x) -> float | None:
+    "Relative error of h against float64, on the first two sequences."
+    expected = _reference(module, x[:, :2])
+    return None if expected is None else relative_error(_infer(module, x)[:, :2].double().cpu(), expected)
+
+# %% ../nbs/90_speed.ipynb #6c899c36
 def measure_layers(
     device: torch.device,
     sizes: list[tuple[int, int, int]],  # (L, B, d); the loops over PyTorch operations are timed at the first only
@@ -266,15 +278,11 @@ def measure_layers(
             for name in list(modules):
                 try:
                     modules[name] = modules[name].to(dtype)
-                    h = _infer(modules[name], x)[:, :2]
                     _train(modules[name], x, incoming)
+                    errors[name] = _error(modules[name], x)
                 except Exception as error:  # no compiler, an old package, a dtype that it lacks: the reason is kept
                     absent[f"{name}, {str(dtype)[6:]}"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
                     del modules[name]
-                    continue
-                # HGRN's kernels run on a GPU alone, and have no float64
-                errors[name] = None if isinstance(modules[name], HGRN) else relative_error(
-                    h.double().cpu(), _reference(modules[name], x[:, :2]))
             for mode in ("inference", "training"):
                 took = median_seconds({name: functools.partial(*((_infer, m, x) if mode == "inference" else
                                                                  (_train, m, x, incoming)))
@@ -283,20 +291,24 @@ def measure_layers(
                                    seconds=seconds, error=errors[name])) for name, seconds in took.items()]
     return rows, absent
 
-# %% ../nbs/90_speed.ipynb #58c555d1
+# %% ../nbs/90_speed.ipynb #d43767f9
 def measure_step(
     device: torch.device,
     d: int = 512,
-) -> list[dict]:  # d, name, seconds
+) -> list[dict]:  # d, name, seconds, error
     "One step of one sequence, without gradients."
+    cells = {"SRUCell": SRUCell(d, d), "nn.LSTMCell": nn.LSTMCell(d, d), "nn.GRUCell": nn.GRUCell(d, d)}
+    cells = {name: cell.to(device) for name, cell in cells.items()}
     x, state = torch.randn(1, d, device=device), torch.zeros(1, d, device=device)
-    sru, lstm, gru = SRUCell(d, d).to(device), nn.LSTMCell(d, d).to(device), nn.GRUCell(d, d).to(device)
+    states = {"SRUCell": state, "nn.LSTMCell": (state, state), "nn.GRUCell": state}
     with torch.no_grad():
-        took = median_seconds({"SRUCell": lambda: sru(x, state), "nn.LSTMCell": lambda: lstm(x, (state, state)),
-                               "nn.GRUCell": lambda: gru(x, state)}, device)
-    return [_say(dict(section="step", d=d, name=name, seconds=seconds)) for name, seconds in took.items()]
+        took = median_seconds({name: functools.partial(cell, x, states[name]) for name, cell in cells.items()}, device)
+        errors = {name: relative_error(_h(cell(x, states[name])).double().cpu(), _reference(cell, x))
+                  for name, cell in cells.items()}
+    return [_say(dict(section="step", d=d, name=name, seconds=seconds, error=errors[name]))
+            for name, seconds in took.items()]
 
-# %% ../nbs/90_speed.ipynb #087dc6de
+# %% ../nbs/90_speed.ipynb #a55be31c
 def kept_bytes(
     function: Callable,  # runs a forward pass
 ) -> int:  # bytes
@@ -319,7 +331,7 @@ def measure_growth(
     lengths: list[int],  # ascending
     d: int,
     limit: float = 15.0,  # seconds of one training step at which a peer stops
-) -> tuple[list[dict], dict]:  # L, d, name, seconds, kept_bytes; what is absent, and why
+) -> tuple[list[dict], dict]:  # L, d, name, seconds, error, kept_bytes; what is absent, and why
     "A training step of one sequence over its length, and the memory kept."
     modules, _ = peers(d, device, loops=False)
     rows, absent, last = [], {}, {}
@@ -336,7 +348,7 @@ def measure_growth(
                 del modules[name]
         took = median_seconds({n: functools.partial(_train, m, x, incoming) for n, m in modules.items()}, device, 5)
         for name, seconds in took.items():
-            row = dict(section="growth", L=L, B=1, d=d, name=name, seconds=seconds,
+            row = dict(section="growth", L=L, B=1, d=d, name=name, seconds=seconds, error=_error(modules[name], x),
                        kept_bytes=kept_bytes(lambda: modules[name](x)))
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(device)
@@ -347,13 +359,20 @@ def measure_growth(
         last = {row["name"]: row["seconds"] for row in rows if row["L"] == L}
     return rows, absent
 
-# %% ../nbs/90_speed.ipynb #b62fe725
+# %% ../nbs/90_speed.ipynb #98b68f5c
 def measure_models(
     device: torch.device,
     batches: dict[str, tuple[int, int] | None],  # key of `PRESETS` -> (L, B); None: the preset's own
-) -> list[dict]:  # preset, unit, parameters, L, B, tokens_per_second
+) -> list[dict]:  # preset, unit, parameters, L, B, tokens_per_second, error
     "A training step, without the optimiser's, of each preset and of its peer."
     rows = []
+
+    def error(model):
+        "Of the logits of the first two sequences, against the same model in float64."
+        wide = copy.deepcopy(model).eval().double().cpu()
+        with torch.no_grad():
+            return relative_error(copy.deepcopy(model).eval()(x[:, :2])[0].double().cpu(), wide(x[:, :2].cpu())[0])
+
     for name, batch in batches.items():
         preset = PRESETS[name]
         L, B = batch or (preset.unroll, preset.batch_size)
@@ -366,7 +385,8 @@ def measure_models(
 
         took = median_seconds({unit: functools.partial(step, model) for unit, model in models.items()}, device, 5)
         rows += [_say(dict(section="model", preset=name, unit=unit, parameters=sum(p.numel() for p in m.parameters()),
-                           L=L, B=B, tokens_per_second=L * B / took[unit])) for unit, m in models.items()]
+                           L=L, B=B, tokens_per_second=L * B / took[unit], error=error(m)))
+                 for unit, m in models.items()]
     return rows
 
 # %% ../nbs/90_speed.ipynb #ee39e2c1

@@ -275,6 +275,15 @@ def test_the_driver_is_handed_what_the_kernel_reads():
     assert seen == [(f"{kind}<float, 4, 1, false, false, false>", 2, 1, 1, 32, 1, 1, 0, 1234, 0)
                     for kind in ("forward", "backward")]
 
+# %% ../nbs/03_kernels.cuda.ipynb #1dd1b366
+@pytest.mark.parametrize("offset,width", [(0, 8), (4, 4), (2, 2), (1, 1), (3, 1)])
+def test_the_width_fits_the_addresses(offset, width):
+    case, calls = make_case("highway", 2, 16, 64, torch.bfloat16), []
+    moved = torch.zeros(case["x"].numel() + offset, dtype=torch.bfloat16)[offset:].view(case["x"].shape)
+    with patch.dict(recurrence_forward.__globals__, _multiprocessors=lambda device: 1):
+        recurrence_forward(**(case | dict(x=moved)), run=calls.append)
+    assert calls[0].kernel == f"forward<bfloat16, {width}, 1, false, false, false>"
+
 # %% ../nbs/03_kernels.cuda.ipynb #05105945
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

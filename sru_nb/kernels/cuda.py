@@ -405,7 +405,7 @@ def pack_width(
     wide = [n for n in possible if n * dtype.itemsize <= 4 or columns >= WARPS * 32 * n * multiprocessors]
     return max(wide, default=1)
 
-# %% ../../nbs/03_kernels.cuda.ipynb #9942240e
+# %% ../../nbs/03_kernels.cuda.ipynb #1d43c5fb
 class Call(NamedTuple):
     "One launch of one kernel."
     kernel: str  # its name
@@ -427,16 +427,17 @@ def _call(kind, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh
     if L >= 1 << 31:
         raise ValueError(f"u has {L} steps, expected fewer than 2^31")
     compute = torch.promote_types(u.dtype, torch.float32)
+    large = [_ready(u), None if k == 4 else _ready(x), _ready(v)]
     small = [_ready(a, compute) for a in (weight_c, bias, None if k == 4 else scale_x, mask_c, c0)]
-    tensors = [_ready(u), None if k == 4 else _ready(x), _ready(v), *small, _ready(mask_pad, torch.int32), *outputs]
-    addresses = [0 if a is None else a.data_ptr() for a in tensors]
     if width is None:
-        # the lowest bit set in any address of the large arrays
-        aligned = min([a & -a for a, t in zip(addresses, tensors) if a and t.dtype == u.dtype], default=16)
-        width = pack_width(u.dtype, d, B * n * d, _multiprocessors(u.device), min(aligned, 16))
+        addresses = [a.data_ptr() for a in large + outputs if a is not None and a.ndim > 2]
+        aligned = min(16, *(a & -a or 16 for a in addresses))  # the lowest bit that is set in any of them
+        width = pack_width(u.dtype, d, B * n * d, _multiprocessors(u.device), aligned)
     highway = 2 if k == 4 else int(x is not None)
     name = kernel_name(kind, u.dtype, width, highway, v is not None, use_tanh, mask_pad is not None)
-    return Call(name, -(-B * n * d // (32 * width)), [L, B, n, d, *addresses], tensors)
+    tensors = [*large, *small, _ready(mask_pad, torch.int32), *outputs]
+    arguments = [L, B, n, d, *(0 if a is None else a.data_ptr() for a in tensors)]
+    return Call(name, -(-B * n * d // (32 * width)), arguments, tensors)
 
 
 @functools.cache
