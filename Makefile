@@ -44,11 +44,13 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
+# torch comes first: asked for beside NVIDIA's compiler, pip would look for a build with CUDA
 $(READY): setup.py settings.ini constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
 	    f'the pinned versions need Python 3.11 or later, this is {sys.version}: set PYTHON')"
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[train]'
 	$(BIN)/python -m pip install --quiet -e '.[train,dev]'
 	@touch $@
 
