@@ -225,7 +225,7 @@ def test_version_is_the_one_of_the_settings():
 
 def test_every_requirement_of_the_tests_is_pinned():
     def normal(name):
-        return re.split(r"[<>=~!\[ ]", name)[0].lower().replace("_", "-")
+        return re.split(r"[<>=~!;\[ ]", name)[0].lower().replace("_", "-")
 
     pinned = {normal(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
     cfg = read_settings(ROOT)
