@@ -2,7 +2,7 @@
 
 from sru_nb.sru import SRU, SRUCell, gates, highway_scale, pack_padded_sequence, pad_packed_sequence, to_interleaved
 
-# %% ../nbs/10_sru.ipynb #470faf8b
+# %% ../nbs/10_sru.ipynb #d66e7b0b
 import copy
 import json
 import math
@@ -63,7 +63,31 @@ def test_state_dict_goes_both_ways(case):
     close_all(dict(again.state_dict()), dict(ours), tol=0)
     close_all({n: to_interleaved(a) if a.ndim == 4 else a for n, a in ours.items()}, state, tol=0)
 
-# %% ../nbs/10_sru.ipynb #a4e3fa72
+
+def line_3(state):
+    "A state_dict of 2.x as version 3.0 has it."
+    found = {}
+    for name, a in state.items():
+        head, _, last = name.rpartition(".")
+        factorised = head + ".weight_proj" in state
+        names = {"weight": "transform_module.1.weight" if factorised else "transform_module.weight",
+                 "weight_proj": "transform_module.0.weight"} if head.startswith("rnn_lst") and a.ndim == 2 else {}
+        found[f"{head}.{names[last]}" if last in names else name] = a.t() if last in names else a
+    return found
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "custom_m" not in CASES[case]])
+def test_a_state_dict_of_version_3_is_the_same_layer(case):
+    _, state, sru = golden(case)
+    again, theirs = SRU(**CASES[case]), line_3(state)
+    assert all("transform_module" in n for n, a in theirs.items() if a.ndim == 2 and n.startswith("rnn_lst"))
+    again.load_state_dict(theirs)
+    close_all(dict(again.state_dict()), dict(sru.state_dict()), tol=0)
+    theirs["rnn_lst.0.transform_module.2.weight"] = theirs.pop("rnn_lst.0.bias")
+    with raises(RuntimeError, "rnn_lst.0.bias", "rnn_lst.0.transform_module.2.weight"):
+        again.load_state_dict(theirs)
+
+# %% ../nbs/10_sru.ipynb #a2d8d052
 VARIANTS = [dict(), dict(bidirectional=True), dict(layer_norm=True), dict(layer_norm=True, normalize_after=True),
             dict(projection_size=3), dict(has_skip_term=False), dict(use_tanh=True, rescale=True, highway_bias=-2.0),
             dict(v1=True), dict(proj_input_to_hidden_first=True)]
@@ -179,7 +203,7 @@ def test_empty_sequences_and_batches(L, B, grad):
             (h.sum() + c.sum()).backward()
             assert x.grad.shape == x.shape
 
-# %% ../nbs/10_sru.ipynb #6c2fa1a7
+# %% ../nbs/10_sru.ipynb #4ad04c9a
 @pytest.mark.parametrize("with_v", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_custom_product_equals_the_built_in_one(with_v, bidirectional):
@@ -296,15 +320,49 @@ def test_a_useless_projection_is_said():
         SRU(5, 7, projection_size=9)
 
 
-def test_autocast_keeps_the_state_in_float32():
-    for keep_half in (False, True):
-        sru, x = made(amp_recurrence_fp16=keep_half), torch.randn(6, 3, 5)
-        with torch.autocast("cpu", torch.bfloat16):
-            h, c = sru(x)
-        assert h.dtype == (torch.bfloat16 if keep_half else torch.float32) and c.dtype == torch.float32
-        close(h.detach().float(), sru(x)[0].detach(), tol=3e-2)
-        h.sum().backward()
-        assert all(p.grad.dtype == torch.float32 for p in sru.parameters())
+def test_projections_of_each_layer_are_taken_as_they_are():
+    sru = SRU(5, 7, num_layers=3, projection_size=[9, 0, 3])
+    assert [cell.projection_size for cell in sru.rnn_lst] == [9, 0, 3]
+    assert sru(torch.randn(4, 2, 5))[0].shape == (4, 2, 7)
+    with raises(ValueError, "projection_size has 2 entries", "num_layers = 3"):
+        SRU(5, 7, num_layers=3, projection_size=[9, 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32])
+def test_a_mask_may_have_any_type(dtype):
+    sru, x, pad = made(), torch.randn(9, 4, 5), torch.arange(9)[:, None] >= torch.tensor([9, 0, 1, 6])
+    h, c = (a.detach() for a in sru(x, mask_pad=pad.to(dtype)))
+    close_all({"h": h, "c": c}, dict(zip("hc", (a.detach() for a in sru(x, mask_pad=pad)))), tol=0)
+    assert (h[:, 1] == 0).all() and (c[:, 1] == 0).all()  # nothing but pads
+
+
+def test_a_program_around_gru_changes_in_one_line():
+    x, lengths = torch.randn(4, 9, 5), torch.tensor([9, 2, 5, 1])
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    shapes = []
+    for rnn in (torch.nn.GRU(5, 7, num_layers=3, batch_first=True, bidirectional=True),
+                SRU(5, 7, num_layers=3, batch_first=True, bidirectional=True, nn_rnn_compatible_return=True)):
+        rnn.flatten_parameters()
+        directions = 2 if rnn.bidirectional else 1
+        state = torch.zeros(rnn.num_layers * directions, 4, rnn.hidden_size)
+        h, state = rnn(x, state)
+        out, last = rnn(packed, state)
+        h_packed, h_lengths = torch.nn.utils.rnn.pad_packed_sequence(out, batch_first=rnn.batch_first)
+        shapes.append((h.shape, state.shape, last.shape, h_packed.shape, h_lengths.tolist(), rnn.proj_size,
+                       rnn.bias, rnn.input_size, rnn.dropout))
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("keep_half", [False, True])
+def test_autocast_keeps_the_state_in_float32(dtype, keep_half):
+    sru, x = made(amp_recurrence_fp16=keep_half), torch.randn(6, 3, 5)
+    with torch.autocast("cpu", dtype):
+        h, c = sru(x)
+    assert h.dtype == (dtype if keep_half else torch.float32) and c.dtype == torch.float32
+    close(h.detach().float(), sru(x)[0].detach(), tol=3e-2)
+    h.sum().backward()
+    assert all(p.grad.dtype == torch.float32 for p in sru.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
