@@ -10,8 +10,8 @@ parser = ConfigParser()
 parser.read(HERE / "settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
 
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("train", "lab", "cuda12", "cuda13", "dev")}
-extras["all"] = extras["train"] + extras["lab"]
+extras = {name: cfg[f"{name}_requirements"].split() for name in ("train", "lab", "onnx", "cuda12", "cuda13", "dev")}
+extras["all"] = extras["train"] + extras["lab"] + extras["onnx"]
 readme = HERE / "README.md"
 
 setup(

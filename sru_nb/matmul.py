@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['engine', 'matmul']
 
-# %% ../nbs/05_matmul.ipynb #c0d7a731
+# %% ../nbs/05_matmul.ipynb #3a2ab00c
 import functools
 import os
 import platform
 
 import torch
 
-# %% ../nbs/05_matmul.ipynb #916ccc20
+# %% ../nbs/05_matmul.ipynb #b9035634
 @functools.cache
 def _processor() -> str:
     "The maker and model of the processor, as far as the system tells."
@@ -35,10 +35,15 @@ def engine() -> str:  # "onednn" or "default"
     slow_default = torch.backends.mkl.is_available() and "Intel" not in _processor()
     return "onednn" if available and (wanted == "onednn" or (wanted == "auto" and slow_default)) else "default"
 
-# %% ../nbs/05_matmul.ipynb #cc28e30b
+# %% ../nbs/05_matmul.ipynb #55182826
+def _worth_it(a: torch.Tensor, b: torch.Tensor) -> bool:
+    "Whether oneDNN is the engine and the product large enough for a call of it."
+    return a.shape[0] >= 16 and a.shape[0] * a.shape[1] * b.shape[1] >= 1 << 20 and engine() == "onednn"
+
+
 @torch.library.custom_op("sru_nb::matmul", mutates_args=(), device_types="cpu")
 def _matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "") if _worth_it(a, b) else a @ b
 
 
 @_matmul.register_fake
@@ -52,14 +57,20 @@ def _matmul_backward(ctx, grad):
     return grad_a, _product(a.t(), grad) if ctx.needs_input_grad[1] else None
 
 
+@_matmul.register_vmap
+def _(info, in_dims, a, b):
+    a, b = (x if dim is None else x.movedim(dim, 0) for x, dim in zip((a, b), in_dims))
+    return a @ b, 0
+
+
 _matmul.register_autograd(_matmul_backward, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs))
 
-# %% ../nbs/05_matmul.ipynb #0d975872
+# %% ../nbs/05_matmul.ipynb #14c8ab2b
 def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     "a @ b for matrices, on the engine that suits them."
-    suits = (a.dtype == b.dtype == torch.float32 and a.device.type == b.device.type == "cpu" and a.shape[0] >= 16
-             and a.shape[0] * a.shape[1] * b.shape[1] >= 1 << 20 and not torch.is_autocast_enabled("cpu"))
-    return torch.ops.sru_nb.matmul(a, b) if suits and engine() == "onednn" else a @ b
+    suits = (a.dtype == b.dtype == torch.float32 and a.device.type == b.device.type == "cpu"
+             and not torch.is_autocast_enabled("cpu") and (torch.compiler.is_compiling() or _worth_it(a, b)))
+    return torch.ops.sru_nb.matmul(a, b) if suits else a @ b
 
 
 def matmul(

@@ -2,7 +2,7 @@
 
 from sru_nb.matmul import engine, matmul, os
 
-# %% ../nbs/05_matmul.ipynb #20e63b70
+# %% ../nbs/05_matmul.ipynb #6db3ec53
 import subprocess
 import sys
 
@@ -52,6 +52,31 @@ def test_opcheck_and_second_derivative():
 
     found, expected = ([second(f, w) for w in (a, b)] for f in (matmul, torch.matmul))
     close_all(dict(enumerate(found)), dict(enumerate(expected)), tol=1e-4)
+
+
+def test_a_program_is_for_any_number_of_rows():
+    L = torch.export.Dim("L", min=2)
+
+    class Product(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(130, 200))
+
+        def forward(self, x):
+            return matmul(x, self.weight)
+
+    product = Product()
+    program = torch.export.export(product, (torch.randn(20, 130),), dynamic_shapes=({0: L},)).module()
+    for rows in (2, 20, 500):
+        x = torch.randn(rows, 130)
+        close(program(x).detach(), (x @ product.weight).detach())
+
+
+def test_vmap_is_a_loop():
+    a, b = torch.randn(3, 64, 130), torch.randn(3, 130, 200)
+    for dims, expected in (((0, 0), a @ b), ((0, None), a @ b[0]), ((None, 0), a[0] @ b)):
+        found = torch.vmap(matmul, in_dims=dims)(*(x if dim == 0 else x[0] for x, dim in zip((a, b), dims)))
+        close(found, expected)
 
 
 @pytest.mark.parametrize("wanted", ["default", "onednn"])
