@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['translations', 'default_axes', 'export_onnx']
 
-# %% ../nbs/06_onnx.ipynb #2ffc9d70
+# %% ../nbs/06_onnx.ipynb #914171a6
 import inspect
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -168,7 +169,25 @@ def _inference(model):
         for module, mode in modes:
             module.training = mode
 
-# %% ../nbs/06_onnx.ipynb #dd51e51d
+# %% ../nbs/06_onnx.ipynb #3dbbe065
+def _output_names(result) -> list[str]:
+    "A name for each tensor of a model's result."
+    names = []
+    for path, _ in torch.utils._pytree.tree_flatten_with_path(result)[0]:
+        keys = [str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path]
+        first = {"0": "output", "1": "last_state"}.get(keys[0], "") if keys else "output"
+        named = any(not key.isdigit() for key in keys)
+        names.append("_".join(filter(None, [first or ("" if named else f"output_{keys[0]}"), *keys[1:]])))
+    return names
+
+# %% ../nbs/06_onnx.ipynb #9d1b12ff
+def _input_names(given: dict) -> list[str]:
+    "A name for each tensor among the arguments."
+    paths = torch.utils._pytree.tree_flatten_with_path(given)[0]
+    return ["_".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path)
+            for path, value in paths if isinstance(value, torch.Tensor)]
+
+# %% ../nbs/06_onnx.ipynb #fe7c4570
 def _write(program, path: Path):
     "Save a program: whole or not at all."
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +204,7 @@ def export_onnx(
     args: tuple | dict,  # example arguments of its `forward`, or by name; any length and batch; None: left out
     path: str | os.PathLike | None = None,  # the file to write; None: none
     dynamic_shapes: dict | None = None,  # by argument {dimension: torch.export.Dim}; None: those of `default_axes`
-    output_names: tuple[str, ...] = ("output", "last_state"),  # for as many outputs as there are names
+    output_names: Sequence[str] | None = None,  # None: output, last_state, and what follows by its place
     **options,  # further arguments of `torch.onnx.export`
 ) -> torch.onnx.ONNXProgram:
     "Export a model for inference as an ONNX file."
@@ -199,6 +218,8 @@ def export_onnx(
     options["custom_translation_table"] = translations() | (options.get("custom_translation_table") or {})
     with _inference(model), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "# The axis name: . will not be used")  # several inputs have L and B
+        output_names = _output_names(model(**given)) if output_names is None else output_names
+        options.setdefault("input_names", _input_names(given))
         program = torch.onnx.export(
             model, (), kwargs=given, dynamic_shapes={name: dynamic_shapes.get(name) for name in given},
             output_names=list(output_names), dynamo=True, **options)

@@ -106,21 +106,56 @@ def _(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad,
     return tuple(u.new_empty(0) if a is None else torch.empty_like(a, memory_format=torch.contiguous_format)
                  for a in inputs)
 
-# %% ../nbs/04_op.ipynb #664ed8cb
+# %% ../nbs/04_op.ipynb #1076707e
+_FUNCTIONS = {}  # name of the operation -> what takes its place under torch.func
+
+
+def _transformed() -> bool:
+    "Whether `torch.func` differentiates or maps here; its `functionalize` takes the operation as it is."
+    levels = torch._C._functorch.get_interpreter_stack() if torch._C._are_functorch_transforms_active() else None
+    return bool(levels) and all(level.key() != torch._C._functorch.TransformType.Functionalize for level in levels)
+
+
+def _forward_mode() -> bool:
+    "Whether derivatives are being carried forward, by `torch.autograd.forward_ad` or by `torch.func.jvp`."
+    return torch.autograd.forward_ad._current_level >= 0
+
+
+def _run(name, *arguments):
+    return _FUNCTIONS[name].apply(*arguments) if _transformed() else getattr(torch.ops.sru_nb, name)(*arguments)
+
+
+def _sort(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh):
+    "The arguments as two dictionaries: constants, and the inputs that get a gradient."
+    inputs = dict(zip(oracle.GRADIENTS, (u, x if u.shape[3] == 3 else None, weight_c, bias, c0, v)))
+    constants = dict(scale_x=scale_x, mask_c=mask_c, mask_pad=mask_pad, use_tanh=use_tanh)
+    return constants, {name: a for name, a in inputs.items() if a is not None}
+
+
+def _in_order(grads):
+    "Gradients by name in the order of the arguments."
+    return *(grads.get(name) for name in oracle.GRADIENTS[:5]), None, None, None, grads.get("v"), None
+
+# %% ../nbs/04_op.ipynb #3cf48b84
 def _setup_context(ctx, inputs, output):
-    u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, _ = inputs
-    ctx.save_for_backward(output[2], u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v)
-    ctx.use_tanh = use_tanh
+    *arguments, ctx.use_tanh, ctx.keep = inputs
+    ctx.save_for_backward(output[2], *arguments)
     ctx.mark_non_differentiable(output[2])
+    ctx.set_materialize_grads(False)
 
 
 def _backward(ctx, grad_h, grad_last, _):
-    c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v = ctx.saved_tensors
+    c, *arguments = ctx.saved_tensors
+    u, x, _, _, c0, *_, v = arguments
+    if not ctx.keep:
+        c = _run("recurrence", *arguments, ctx.use_tanh, True)[2]
     grad_h = u.new_zeros(c.shape) if grad_h is None else grad_h
     grad_last = torch.zeros_like(c0) if grad_last is None else grad_last
-    grads = torch.ops.sru_nb.recurrence_backward(
-        grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, ctx.use_tanh)
-    grad_u, grad_x, grad_weight_c, grad_bias, grad_c0, grad_v = grads
+    if _forward_mode():
+        constants, inputs = _sort(*arguments, ctx.use_tanh)
+        return *_in_order(_gradients(constants, grad_h, grad_last, inputs)), None
+    grad_u, grad_x, grad_weight_c, grad_bias, grad_c0, grad_v = _run(
+        "recurrence_backward", grad_h, grad_last, c, *arguments, ctx.use_tanh)
     grad_x = None if x is None or u.shape[3] == 4 else grad_x
     grad_v = None if v is None else grad_v
     return grad_u, grad_x, grad_weight_c, grad_bias, grad_c0, None, None, None, grad_v, None, None
@@ -128,7 +163,29 @@ def _backward(ctx, grad_h, grad_last, _):
 
 _recurrence.register_autograd(_backward, setup_context=_setup_context)
 
-# %% ../nbs/04_op.ipynb #9b5fa729
+# %% ../nbs/04_op.ipynb #80ba7fbd
+def _gradients(constants, grad_h, grad_last, inputs):
+    "What recurrence_backward computes, in operations of PyTorch and as a function of the inputs alone."
+    _, pull = torch.func.vjp(lambda given: oracle.recurrence(**(dict(x=None) | given | constants))[:2], inputs)
+    return pull((grad_h, grad_last))[0]
+
+
+def _setup_second(ctx, inputs, output):
+    grad_h, grad_last, _, *arguments, ctx.use_tanh = inputs
+    ctx.save_for_backward(grad_h, grad_last, *arguments)
+
+
+def _second_backward(ctx, *grads):
+    grad_h, grad_last, *arguments = ctx.saved_tensors
+    constants, inputs = _sort(*arguments, ctx.use_tanh)
+    _, pull = torch.func.vjp(functools.partial(_gradients, constants), grad_h, grad_last, inputs)
+    to_h, to_last, to = pull({name: grad for name, grad in zip(oracle.GRADIENTS, grads) if name in inputs})
+    return to_h, to_last, None, *_in_order(to)
+
+
+_recurrence_backward.register_autograd(_second_backward, setup_context=_setup_second)
+
+# %% ../nbs/04_op.ipynb #a48d2b23
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # what u may be stored in
 
 
@@ -178,5 +235,87 @@ def sru_recurrence(
     if c0 is None:
         c0 = u.new_zeros(B, directions * d)
     x, v = (None if a is None else a.to(u.dtype) for a in (x, v))
-    keep = torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in (u, x, weight_c, bias, c0, v))
-    return torch.ops.sru_nb.recurrence(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep)[:2]
+    arguments = (u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
+    if _forward_mode() or torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        return oracle.recurrence(*arguments)[:2]
+    keep = _transformed() or torch.is_grad_enabled() and any(
+        a is not None and a.requires_grad for a in (u, x, weight_c, bias, c0, v))
+    return _run("recurrence", *arguments, keep)[:2]
+
+# %% ../nbs/04_op.ipynb #267862a9
+_FORWARD = ("u", "x", "weight_c", "bias", "c0", "scale_x", "mask_c", "mask_pad", "v", "use_tanh", "keep")
+_BACKWARD = ("grad_h", "grad_last", "c", *_FORWARD[:-1])
+_ROWS = ("u", "weight_c", "bias", "v")  # end in (directions, ..., d); the other folded ones in directions * d
+
+
+def _fold(name, a, dim, N, directions, d):
+    "The dimension `dim` of size N (None: N copies) put before the units."
+    a = a.expand(N, *a.shape) if dim is None else a.movedim(dim, 0)
+    a = a if name in _ROWS else a.unflatten(-1, (directions, d))
+    return a.movedim(0, -2).flatten(-2 if name in _ROWS else -3)
+
+
+def _unfold(name, a, N, directions, d):
+    "What `_fold` folded, with the N in front again."
+    a = a.unflatten(-1, (N, d) if name in _ROWS else (directions, N, d)).movedim(-2, 0)
+    return a if name in _ROWS else a.flatten(-2)
+
+
+def _vmap(run, names, outputs, info, in_dims, *arguments):
+    "The vmap rule of either operation: N problems of d units as one of N * d."
+    given, dims, N = dict(zip(names, arguments)), dict(zip(names, in_dims)), info.batch_size
+    if dims["mask_pad"] is not None:
+        rows = [run(*(a if dim is None else a.select(dim, i) for a, dim in zip(arguments, in_dims))) for i in range(N)]
+        return tuple(torch.stack(row) for row in zip(*rows)), (0,) * len(outputs)
+    u, dim = given["u"], dims["u"]
+    _, _, directions, k, d = (u if dim is None else u.select(dim, 0)).shape
+    scale = None
+    if dims["scale_x"] is not None:
+        scale, given["scale_x"] = given["scale_x"].detach().movedim(dims["scale_x"], 0)[:, None, None], None
+        if given["x"] is not None:
+            x = given["x"] if dims["x"] is None else given["x"].movedim(dims["x"], 0)
+            given["x"], dims["x"] = (x * scale).to(x.dtype), 0
+    for name, a in given.items():
+        if isinstance(a, torch.Tensor) and name not in ("scale_x", "mask_pad"):
+            given[name] = _fold(name, a, dims[name], N, directions, d)
+    results = {}
+    for name, a in zip(outputs, run(*given.values())):
+        absent = a.ndim == 1  # the place of a gradient that there is not
+        a = a.expand(N, 0) if absent else _unfold(name, a, N, directions, d)
+        results[name] = (a * scale).to(a.dtype) if name == "x" and scale is not None and not absent else a
+    return tuple(results.values()), (0,) * len(results)
+
+# %% ../nbs/04_op.ipynb #b9560227
+class _Recurrence(torch.autograd.Function):
+    "sru_nb::recurrence as torch.func can transform it."
+
+    setup_context, backward = staticmethod(_setup_context), staticmethod(_backward)
+
+    @staticmethod
+    def forward(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep):
+        return torch.ops.sru_nb.recurrence(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep)
+
+    @staticmethod
+    def vmap(info, in_dims, *arguments):
+        return _vmap(_Recurrence.apply, _FORWARD, ("h", "last", "c"), info, in_dims, *arguments)
+
+
+class _RecurrenceBackward(torch.autograd.Function):
+    "sru_nb::recurrence_backward as torch.func can transform it."
+
+    setup_context, backward = staticmethod(_setup_second), staticmethod(_second_backward)
+
+    @staticmethod
+    def forward(grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh):
+        return torch.ops.sru_nb.recurrence_backward(
+            grad_h, grad_last, c, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh)
+
+    @staticmethod
+    def vmap(info, in_dims, *arguments):
+        return _vmap(_RecurrenceBackward.apply, _BACKWARD, oracle.GRADIENTS, info, in_dims, *arguments)
+
+
+_FUNCTIONS |= {"recurrence": _Recurrence, "recurrence_backward": _RecurrenceBackward}
+for _operation, _names, _outputs in ((_recurrence, _FORWARD, ("h", "last", "c")),
+                                     (_recurrence_backward, _BACKWARD, oracle.GRADIENTS)):
+    _operation.register_vmap(functools.partial(_vmap, _operation, _names, _outputs))

@@ -2,14 +2,14 @@
 
 from sru_nb.op import sru_recurrence
 
-# %% ../nbs/04_op.ipynb #8af941ec
+# %% ../nbs/04_op.ipynb #29be2a95
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from sru_nb.recurrence import SHAPES, VARIANTS, gradients_by_autograd, make_case
+from sru_nb.recurrence import GRADIENTS, SHAPES, VARIANTS, gradients_by_autograd, make_case
 from sru_nb.recurrence import recurrence as loop
 from sru_nb.testing import TOLERANCE, close, close_all, poisoned, raises, run_tests
 
@@ -78,6 +78,252 @@ def test_the_state_keeps_its_own_type():
     case = make_case("plain", dtype=torch.bfloat16)
     h, last = sru_recurrence(**case)
     assert h.dtype == torch.bfloat16 and last.dtype == torch.float32
+
+
+def test_states_that_were_not_kept_are_made_again():
+    case = make_case("two directions, all")
+    inputs = [case[name] for name in GRADIENTS]
+    kept, made = (torch.autograd.grad(torch.ops.sru_nb.recurrence(*case.values(), keep)[0].sum(), inputs)
+                  for keep in (True, False))
+    close_all(dict(enumerate(made)), dict(enumerate(kept)), 0)
+
+# %% ../nbs/04_op.ipynb #52c2ef4b
+def curved(function, case, inputs):
+    "A scalar of both outputs, not linear in them."
+    h, last = function(**(case | inputs))[:2]
+    return (h * h).sin().sum() + (last ** 3).sum()
+
+
+def derivatives(function, case, order):
+    "The gradients of `curved`, of a function of these gradients, and so on."
+    inputs = {name: case[name] for name in GRADIENTS if case[name] is not None}
+    results, y = {}, curved(function, case, inputs)
+    for i in range(order):
+        grads = torch.autograd.grad(y, list(inputs.values()), create_graph=True, allow_unused=True,
+                                    materialize_grads=True)
+        results |= {f"derivative {i + 1} of {name}": grad for name, grad in zip(inputs, grads)}
+        y = sum(grad.sin().sum() for grad in grads)
+    return results
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_second_derivatives_equal_finite_differences(device, variant):
+    case = make_case(variant, 3, 2, 2, device=device)
+    inputs = {name: case[name] for name in GRADIENTS if case[name] is not None}
+
+    def function(*values):
+        return sru_recurrence(**(case | dict(zip(inputs, values))))
+
+    assert torch.autograd.gradgradcheck(function, tuple(inputs.values()), fast_mode=True)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_derivatives_of_every_order_equal_the_oracle(device, variant):
+    for L, B, d in ((4, 2, 3), (0, 3, 2), (3, 0, 2), (1, 1, 1)):
+        expected = derivatives(loop, make_case(variant, L, B, d), 3)
+        found = derivatives(sru_recurrence, make_case(variant, L, B, d, device=device), 3)
+        close_all({name: a.cpu() for name, a in found.items()}, expected, 1e-10)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_gradient_penalty_equals_the_oracle(device, dtype):
+    "The critic's gradient with respect to its input is to have norm one; this is learnt by the product's weight too."
+    results = []
+    for function in (sru_recurrence, loop):
+        case = make_case("plain", 6, 3, 4, dtype, device=device)
+        x, weight = case["x"], torch.linspace(-1, 1, 48, device=device).view(12, 4).requires_grad_()
+        u = torch.nn.functional.linear(x, weight.to(dtype)).view(6, 3, 1, 3, 4)
+        h = function(**(case | dict(u=u)))[0]
+        grad_x, = torch.autograd.grad(h.float().square().sum(), x, create_graph=True)
+        penalty = ((grad_x.float().norm(dim=-1) - 1) ** 2).mean()
+        leaves = dict(weight=weight, x=x, weight_c=case["weight_c"], bias=case["bias"], c0=case["c0"])
+        results.append(dict(zip(leaves, torch.autograd.grad(penalty, list(leaves.values())))))
+    close_all(*results, 2 * TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("variant", ["plain", "two directions, all"])
+def test_opcheck_of_the_second_derivative(variant):
+    case = make_case(variant, 2, 2, 3, torch.float32)
+    h, last, c = (a.detach() for a in torch.ops.sru_nb.recurrence(*case.values(), True))
+    incoming = h.clone().requires_grad_(), last.clone().requires_grad_()
+    torch.library.opcheck(torch.ops.sru_nb.recurrence_backward, (*incoming, c, *case.values()))
+
+
+def test_only_a_backward_pass_with_a_graph_keeps_anything():
+    case = make_case("two directions, all")
+    given = [a for a in case.values() if isinstance(a, torch.Tensor)]
+    h, last = sru_recurrence(**case)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda a: kept.append(a.data_ptr()) or a, lambda a: a):
+        torch.autograd.grad(h, case["u"], h.detach(), retain_graph=True)
+        assert not kept
+        torch.autograd.grad(h, case["u"], h.detach(), create_graph=True)
+    assert {a.data_ptr() for a in given} <= set(kept) and len(kept) == len(given) + 2  # and the incoming gradients
+
+# %% ../nbs/04_op.ipynb #40da1837
+from torch.func import functional_call, functionalize, grad, hessian, jacrev, jvp, stack_module_state, vjp, vmap
+
+MAPPED = {"inputs": ("u", "x", "c0", "v"), "weights": ("weight_c", "bias"), "the start state": ("c0",),
+          "constants": ("scale_x", "mask_c"), "pads and u": ("mask_pad", "u"),
+          "everything": (*GRADIENTS, "scale_x", "mask_c", "mask_pad")}
+
+
+def mapped_case(variant, mapped, shape, device, N=3):
+    "One case's constants; its tensors, N cases stacked where mapped over, at alternating dimensions; those dimensions."
+    cases = [make_case(variant, *shape, seed=seed, device=device) for seed in range(N)]
+    tensors, dims = {}, {}
+    for name, a in cases[0].items():
+        if isinstance(a, torch.Tensor):
+            dims[name] = len(tensors) % 2 if name in MAPPED[mapped] else None
+            values = [case[name].detach() + (seed if name == "scale_x" else 0) if name != "mask_pad" else case[name]
+                      for seed, case in enumerate(cases)]
+            tensors[name] = values[0] if dims[name] is None else torch.stack(values, dims[name])
+    return cases[0], tensors, dims
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("variant", list(VARIANTS))
+@pytest.mark.parametrize("mapped", list(MAPPED))
+def test_vmap_equals_a_loop(device, variant, mapped):
+    for shape in ((4, 2, 3), (0, 2, 2), (3, 0, 2)):
+        case, tensors, dims = mapped_case(variant, mapped, shape, device)
+        if all(dim is None for dim in dims.values()):
+            return  # nothing of that kind in this variant
+        inputs = {name: a.requires_grad_() for name, a in tensors.items() if name in GRADIENTS}
+        rest = {name: a for name, a in tensors.items() if name not in inputs}
+
+        def one(given, rest, function=sru_recurrence):
+            return curved(function, case | rest, given)
+
+        def each(given, rest):
+            return vmap(one, tuple({n: dims[n] for n in part} for part in (inputs, rest)))(given, rest)
+
+        split = [{n: a if dims[n] is None else a.select(dims[n], i) for n, a in tensors.items()} for i in range(3)]
+        expected = torch.stack([one(part, {}, loop) for part in split])
+        close(each(inputs, rest), expected, 1e-10)
+        options = dict(allow_unused=True, materialize_grads=True)
+        total = dict(zip(inputs, torch.autograd.grad(expected.sum(), list(inputs.values()), **options)))
+        close_all(grad(lambda given: each(given, rest).sum())(inputs), total, 1e-10)
+        found = vmap(grad(one), tuple({n: dims[n] for n in part} for part in (inputs, rest)))(inputs, rest)
+        for i, part in enumerate(split):
+            leaves = {n: part[n].detach().requires_grad_() for n in inputs}
+            value = one(leaves, {n: part[n] for n in rest}, loop)
+            grads = torch.autograd.grad(value, list(leaves.values()), **options)
+            close_all({n: a[i] for n, a in found.items()}, dict(zip(leaves, grads)), 1e-10)
+
+
+CASE = {name: a.detach() if isinstance(a, torch.Tensor) else a
+        for name, a in make_case("two directions, all", 4, 2, 3).items()}
+ONE = torch.ones((), dtype=torch.float64)
+
+
+def of(function):
+    "A function of the bias, and of the products as well if given."
+    return lambda bias, u=CASE["u"]: curved(function, CASE, dict(bias=bias, u=u))
+
+
+TRANSFORMATIONS = {
+    "grad of grad": lambda f, b: grad(lambda b: grad(f)(b).sin().sum())(b),
+    "grad three times": lambda f, b: grad(lambda b: grad(lambda b: grad(f)(b).sin().sum())(b).cos().sum())(b),
+    "hessian": lambda f, b: hessian(f)(b),
+    "jacrev of jacrev": lambda f, b: jacrev(jacrev(f))(b),
+    "vmap of grad of grad": lambda f, b: vmap(grad(lambda b: grad(f)(b).sin().sum()))(torch.stack([b, b + 1])),
+    "vmap of vmap of grad": lambda f, b: vmap(vmap(grad(f), (0, None)), (None, 0))(
+        torch.stack([b, b + 1, -b]), torch.stack([CASE["u"], -CASE["u"]])),
+    "grad of vmap of grad": lambda f, b: grad(lambda b: vmap(grad(f), (None, 0))(
+        b, torch.stack([CASE["u"], -CASE["u"]])).sin().sum())(b),
+    "vjp, called outside": lambda f, b: vjp(f, b)[1](ONE)[0],
+    "jvp": lambda f, b: jvp(f, (b,), (b.cos(),))[1],
+    "jvp of grad": lambda f, b: jvp(grad(f), (b,), (b.cos(),))[1],
+    "jvp of what vjp returned": lambda f, b: jvp(vjp(f, b)[1], (ONE,), (3 * ONE,))[1][0],
+    "functionalize": lambda f, b: functionalize(f)(b),
+}
+
+
+@pytest.mark.parametrize("name", list(TRANSFORMATIONS))
+def test_transformations_nest(name):
+    found, expected = (TRANSFORMATIONS[name](of(function), CASE["bias"]) for function in (sru_recurrence, loop))
+    assert expected.abs().max() > 1e-3
+    close(found, expected, 1e-10)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_dual_numbers_reach_outputs_and_gradients(device):
+    "Forward mode without torch.func; also when only the incoming gradient is a dual number."
+    from torch.autograd import forward_ad
+
+    def tangents(function, forward_first):
+        case = make_case("two directions, all", device=device)
+        bias, direction = case["bias"], case["bias"].detach().cos()
+        y = None if forward_first else curved(function, case, {})
+        with forward_ad.dual_level():
+            y = curved(function, case | dict(bias=forward_ad.make_dual(bias, direction)), {}) if forward_first else y
+            factor = torch.ones_like(y)
+            factor = factor if forward_first else forward_ad.make_dual(factor, 3 * factor)
+            parts = [*([y] if forward_first else []), torch.autograd.grad(y, bias, factor)[0]]
+            return dict(enumerate(forward_ad.unpack_dual(part).tangent.detach() for part in parts))
+
+    for forward_first in (True, False):
+        close_all(tangents(sru_recurrence, forward_first), tangents(loop, forward_first))
+
+
+class Layer(torch.nn.Module):
+    "A product and the recurrence, with parameters and a buffer."
+
+    def __init__(self, n=4):
+        super().__init__()
+        self.weight, self.weight_c, self.bias = (
+            torch.nn.Parameter(torch.randn(s, dtype=torch.float64)) for s in ((3 * n, n), (2, 1, n), (2, 1, n)))
+        self.register_buffer("scale_x", torch.rand(1, dtype=torch.float64))
+
+    def forward(self, x):  # (L, B, n)
+        u = torch.nn.functional.linear(x, self.weight).view(*x.shape[:2], 1, 3, x.shape[2])
+        return sru_recurrence(u, x, self.weight_c, self.bias, scale_x=self.scale_x)[0]
+
+
+def test_gradients_of_each_example_equal_a_loop():
+    torch.manual_seed(0)
+    layer, x = Layer(), torch.randn(7, 5, 4, dtype=torch.float64)  # five examples
+    parameters = dict(layer.named_parameters())
+
+    def loss(parameters, x):
+        return functional_call(layer, parameters, (x[:, None],)).square().sum()
+
+    found = vmap(grad(loss), (None, 1))(parameters, x)
+    for i in range(5):
+        expected = torch.autograd.grad(layer(x[:, i:i + 1]).square().sum(), list(parameters.values()))
+        close_all({name: a[i] for name, a in found.items()}, dict(zip(parameters, expected)))
+
+
+def test_an_ensemble_equals_its_members():
+    torch.manual_seed(0)
+    layers, x = [Layer() for _ in range(3)], torch.randn(7, 2, 4, dtype=torch.float64)
+    parameters, buffers = stack_module_state(layers)
+    h = vmap(lambda *state: functional_call(layers[0], state, (x,)))(parameters, buffers)
+    expected = torch.stack([layer(x) for layer in layers])
+    close(h.detach(), expected.detach())
+    found = torch.autograd.grad(h.sin().sum(), list(parameters.values()))
+    for i, layer in enumerate(layers):
+        grads = torch.autograd.grad(layer(x).sin().sum(), list(layer.parameters()))
+        close_all({j: a[i] for j, a in enumerate(found)}, dict(enumerate(grads)))
+
+
+def test_the_operation_itself_can_be_mapped():
+    for keep in (True, False):
+        expected = [torch.ops.sru_nb.recurrence(*(CASE | dict(u=u)).values(), keep) for u in (CASE["u"], -CASE["u"])]
+        found = vmap(lambda u: torch.ops.sru_nb.recurrence(*(CASE | dict(u=u)).values(), keep))(
+            torch.stack([CASE["u"], -CASE["u"]]))
+        close_all(dict(enumerate(found)), dict(enumerate(torch.stack(parts) for parts in zip(*expected))), 0)
+
+
+def test_compiled_transformations_equal_eager_ones():
+    torch._dynamo.reset()
+    b = torch.stack([CASE["bias"], -CASE["bias"]])
+    for transform in (vmap(of(sru_recurrence)), vmap(grad(of(sru_recurrence)))):
+        close(torch.compile(transform, fullgraph=True, backend="aot_eager")(b), transform(b))
 
 # %% ../nbs/04_op.ipynb #8d09a286
 def compiled_loss(x, weight, weight_c, bias, c0):

@@ -206,7 +206,7 @@ def test_empty_sequences_and_batches(L, B, grad):
             (h.sum() + c.sum()).backward()
             assert x.grad.shape == x.shape
 
-# %% ../nbs/10_sru.ipynb #4ad04c9a
+# %% ../nbs/10_sru.ipynb #da25dd90
 @pytest.mark.parametrize("with_v", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_custom_product_equals_the_built_in_one(with_v, bidirectional):
@@ -387,6 +387,8 @@ def test_copies_and_pickles_are_equal():
 def test_compile_makes_one_graph(options):
     torch._dynamo.reset()
     sru = made(**options)
+    assert torch._dynamo.explain(sru)(torch.randn(4, 2, 5)).graph_break_count == 0
+    torch._dynamo.reset()
     compiled = torch.compile(sru, fullgraph=True, backend="aot_eager", dynamic=True)
     for L, B in ((5, 3), (7, 2)):
         x = torch.randn(L, B, 5)
@@ -395,6 +397,24 @@ def test_compile_makes_one_graph(options):
         (h.sum() + c.sum()).backward()
         if not options.get("dropout"):
             close_all({"h": h.detach(), "c": c.detach()}, dict(zip("hc", (a.detach() for a in sru(x)))))
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own, on the way
+@pytest.mark.parametrize("options", [dict(), dict(bidirectional=True, layer_norm=True, projection_size=3)])
+def test_onnx_gives_the_same_at_other_lengths(options, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from sru_nb.onnx import export_onnx
+
+    sru, size = made(**options).eval(), 14 if options.get("bidirectional") else 7
+    export_onnx(sru, (torch.randn(6, 3, 5), torch.randn(2, 3, size), torch.rand(6, 3) < 0.3), tmp_path / "rnn.onnx")
+    session = runtime.InferenceSession(tmp_path / "rnn.onnx")
+    for L, B in ((1, 1), (9, 2), (30, 4)):
+        given = {"input": torch.randn(L, B, 5), "c0": torch.randn(2, B, size),
+                 "mask_pad": torch.arange(L)[:, None] > torch.arange(L, L - B, -1)}
+        found = dict(zip(("h", "c"), map(torch.from_numpy, session.run(["output", "last_state"], {
+            name: a.numpy() for name, a in given.items()}))))
+        close_all(found, dict(zip(("h", "c"), (a.detach() for a in sru(**given)[:2]))), tol=1e-5)
 
 
 class Encode(torch.utils.data.Dataset):

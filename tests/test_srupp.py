@@ -242,7 +242,7 @@ def test_attention_stands_where_it_is_asked_for():
     assert places(num_layers=3, attention_last_n_layers=2) == [False, True, True]
     assert places(num_layers=3, attention_last_n_layers=0) == [False] * 3 and places(num_layers=3) == [True] * 3
 
-# %% ../nbs/11_srupp.ipynb #83af7dbc
+# %% ../nbs/11_srupp.ipynb #867234d8
 def test_gradients_equal_finite_differences():
     rnn, pad = made(causal=True, num_heads=2).double(), torch.arange(4)[:, None] >= torch.tensor([4, 2])
     memory = [torch.randn(2, 2, 5, dtype=torch.float64), torch.randn(2, 2, 6, dtype=torch.float64)]
@@ -301,6 +301,8 @@ def test_dropout_acts_in_training_only():
 def test_compile_makes_one_graph(options):
     torch._dynamo.reset()
     rnn = made(**options)
+    assert torch._dynamo.explain(rnn)(torch.randn(4, 2, 5)).graph_break_count == 0
+    torch._dynamo.reset()
     compiled = torch.compile(rnn, fullgraph=True, backend="aot_eager", dynamic=True)
     for L, B, M in ((5, 3, 4), (7, 2, 6)):
         x, memory = torch.randn(L, B, 5), [torch.randn(M, B, 5), torch.randn(M, B, rnn.output_size)]
@@ -319,6 +321,24 @@ def test_an_exported_stack_takes_other_lengths(options):
     program = torch.export.export(rnn, (torch.randn(6, 3, 5),), dynamic_shapes=({0: L, 1: B},))
     x = torch.randn(9, 4, 5)
     close_all(detached(*program.module()(x)[:2]), detached(*rnn(x)[:2]))
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own, on the way
+@pytest.mark.parametrize("options", [dict(causal=True, num_heads=2), dict(bidirectional=True)])
+def test_onnx_gives_the_same_at_other_lengths(options, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from sru_nb.onnx import export_onnx
+
+    rnn, size = made(**options).eval(), 12 if options.get("bidirectional") else 6
+    export_onnx(rnn, (torch.randn(6, 3, 5), torch.randn(2, 3, size), torch.rand(6, 3) < 0.3), tmp_path / "rnn.onnx")
+    session = runtime.InferenceSession(tmp_path / "rnn.onnx")
+    for L, B in ((1, 1), (9, 2), (30, 4)):
+        given = {"input": torch.randn(L, B, 5), "c0": torch.randn(2, B, size),
+                 "mask_pad": torch.arange(L)[:, None] > torch.arange(L, L - B, -1)}
+        found = dict(zip(("h", "c"), map(torch.from_numpy, session.run(["output", "last_state"], {
+            name: a.numpy() for name, a in given.items()}))))
+        close_all(found, dict(zip(("h", "c"), (a.detach() for a in rnn(**given)[:2]))), tol=1e-5)
 
 # %% ../nbs/11_srupp.ipynb #c394e3a6
 def kept_bytes(module, *inputs, **options):
