@@ -5,7 +5,7 @@ from sru_nb.models.language import (
     next_symbol_loss,
 )
 
-# %% ../nbs/13_models.language.ipynb #1bf88171
+# %% ../nbs/13_models.language.ipynb #ea070e16
 import pytest
 import torch
 
@@ -21,6 +21,26 @@ def test_presets_have_the_published_number_of_parameters(name):
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == PUBLISHED[name]
 
 
+@pytest.mark.parametrize("name, millions", [("srupp-1920", 42.3), ("srupp-3072", 107.6), ("srupp-4096", 190.6),
+                                            ("srupp-6016", 195.0)])
+def test_presets_of_srupp_have_the_published_number_of_parameters(name, millions):
+    preset = find_preset(name)
+    with torch.device("meta"):
+        count = sum(p.numel() for p in build_model(preset, 205, "srupp").parameters())
+    assert round(count / 1e6, 1) == millions
+    assert count == count_parameters(preset.hidden_size, 10, 205, "srupp", preset.embedding_size, preset.attention_size)
+
+
+@pytest.mark.parametrize("unit", list(UNITS))
+def test_generation_equals_reading_all_at_once(unit):
+    torch.manual_seed(0)
+    model = LanguageModel(11, 16, 2, unit).eval()
+    ids = torch.randint(11, (9, 1))
+    made = generate(model, ids[:, 0], 6, temperature=0)
+    for i in range(6):
+        assert model(torch.cat([ids, made[:i, None]]))[0][-1, 0].argmax() == made[i]
+
+
 @pytest.mark.parametrize("name", list(PRESETS))
 @pytest.mark.parametrize("unit", list(UNITS))
 def test_the_formula_counts_every_parameter_and_peers_match(name, unit):
@@ -28,16 +48,17 @@ def test_the_formula_counts_every_parameter_and_peers_match(name, unit):
     with torch.device("meta"):
         sru, model = build_model(preset, 205), build_model(preset, 205, unit)
     d = model.rnn.hidden_size
-    layers = preset.num_layers if unit == "sru" else preset.peer_layers
+    layers = preset.num_layers if unit.startswith("sru") else preset.peer_layers
+    inner = model.rnn.projection_size if unit == "srupp" else preset.projection_size
     count = sum(p.numel() for p in model.parameters())
-    assert count == count_parameters(d, layers, 205, unit, preset.embedding_size, preset.projection_size)
+    assert count == count_parameters(d, layers, 205, unit, preset.embedding_size, inner)
     assert count == pytest.approx(sum(p.numel() for p in sru.parameters()), rel=0.01)
 
 
 @pytest.mark.parametrize("unit", list(UNITS))
 def test_the_cut_into_windows_changes_nothing(unit):
     torch.manual_seed(0)
-    model = LanguageModel(11, 16, 2, unit, dropout=0.5)
+    model = LanguageModel(11, 16, 2, unit, dropout=0.5, memory_size=64)
     ids = torch.randint(11, (41, 3))
     whole = mean_loss(model, [(ids[:-1], ids[1:])])
     cut = mean_loss(model, [(ids[i:i + 7][:40 - i], ids[i + 1:i + 8]) for i in range(0, 40, 7)])
@@ -67,7 +88,7 @@ def test_generation_repeats_what_was_learnt():
 
 
 def test_bad_arguments_are_refused():
-    with raises(ValueError, "unit", "'rnn'", "sru, lstm, gru"):
+    with raises(ValueError, "unit", "'rnn'", "sru, srupp, lstm, gru"):
         LanguageModel(5, 8, 1, unit="rnn")
     with raises(ValueError, "preset", "'large'"):
         find_preset("large")
