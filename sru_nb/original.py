@@ -262,15 +262,17 @@ def to_original(
     "A state_dict with its SRU and SRU++ layers as the original has them, everything else unchanged."
     return _converted(state_dict, _to_original(state_dict, line)[1])
 
-# %% ../nbs/12_original.ipynb #79394433
+# %% ../nbs/12_original.ipynb #e9864e5d
 def _from_original(state_dict: dict, directions: int | None) -> tuple[list[SavedLayer], dict]:
     "The layers and their changes on the way to our names."
     if directions not in (None, 1, 2):
         raise ConversionError(f"directions is {directions!r}, expected 1, 2 or None")
-    layers, changes = read_layers(state_dict), {}
-    wrong = [f"{layer.prefix} has {layer.directions or layer.D} {'directions' if layer.directions else 'units'}, "
-             f"expected directions = {directions}" + ("" if layer.directions else " times as many as whole units")
-             for layer in layers if directions and (layer.directions not in (0, directions) or layer.D % directions)]
+    layers, changes, wrong = read_layers(state_dict), {}, []
+    for layer in layers if directions else []:
+        if layer.directions not in (0, directions):
+            wrong.append(f"{layer.prefix} has {layer.directions} for directions, expected {directions} as given")
+        elif layer.D % directions:
+            wrong.append(f"{layer.prefix} has D = {layer.D}, expected a multiple of directions = {directions}")
     if wrong:
         raise ConversionError("; ".join(wrong))
     for layer in layers:
@@ -443,7 +445,7 @@ def write_file(
     finally:
         temporary.unlink(missing_ok=True)
 
-# %% ../nbs/12_original.ipynb #01993c6c
+# %% ../nbs/12_original.ipynb #2c600d0b
 COLUMNS = ["where", "layers", "kind", "from", "n", "D", "k", "inner", "converted", "copied"]
 
 
@@ -464,7 +466,7 @@ def describe(
         ends = [layer.prefix[len(stack):].rstrip(".") for layer in (same[0], same[-1])]
         keys = [layer.prefix + name for layer in same for name in members[layer.prefix]]
         converted, counted = sum(key in changes for key in keys), counted + len(keys)
-        rows.append([stack + "-".join(dict.fromkeys(ends)) or "(the whole)", len(same), kind, form,
+        rows.append([(stack + "-".join(dict.fromkeys(ends))).rstrip(".") or "(the whole)", len(same), kind, form,
                      *(size or "-" for size in sizes), converted, len(keys) - converted])
     rows.append(["(other)", "", "", "", "", "", "", "", 0, len(state_dict) - counted])
     widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]

@@ -5,7 +5,7 @@ from sru_nb.original import (
     warnings, write_file,
 )
 
-# %% ../nbs/12_original.ipynb #ac671555
+# %% ../nbs/12_original.ipynb #4cf8f6f4
 import copy
 import functools
 import pickle
@@ -244,7 +244,7 @@ def test_wrong_arguments_are_named():
     state = SRU(5, 7).state_dict()
     with raises(ConversionError, "line is 4, expected 2 or 3"): to_original(state, 4)
     with raises(ConversionError, "directions is 3"): from_original(state, 3)
-    with raises(ConversionError, "rnn_lst.0. has 7 units, expected directions = 2 times as many"):
+    with raises(ConversionError, "rnn_lst.0. has D = 7, expected a multiple of directions = 2"):
         from_original(to_original(state, 2), 2)
     with raises(ConversionError, "state_dict has the keys 3, expected text"):
         read_layers({**state, 3: torch.ones(1)})

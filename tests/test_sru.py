@@ -4,13 +4,16 @@ from sru_nb.sru import (
     SRU, SRUCell, gates, highway_scale, layer_costs, pack_padded_sequence, pad_packed_sequence, to_interleaved,
 )
 
-# %% ../nbs/10_sru.ipynb #b18180a2
+# %% ../nbs/10_sru.ipynb #228ebbcd
 import copy
 import json
 import math
 import os
 import pickle
+import subprocess
+import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -206,7 +209,7 @@ def test_empty_sequences_and_batches(L, B, grad):
             (h.sum() + c.sum()).backward()
             assert x.grad.shape == x.shape
 
-# %% ../nbs/10_sru.ipynb #da25dd90
+# %% ../nbs/10_sru.ipynb #09fdae33
 @pytest.mark.parametrize("with_v", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_custom_product_equals_the_built_in_one(with_v, bidirectional):
@@ -437,6 +440,56 @@ def test_forked_workers_of_a_data_loader_compute():
     expected = torch.stack([data[i] for i in range(4)])  # the kernels have run in this process
     loader = torch.utils.data.DataLoader(data, batch_size=2, num_workers=2, multiprocessing_context="fork", timeout=60)
     close(torch.cat(list(loader)), expected)
+
+
+def test_many_threads_get_what_one_gets():
+    sru, requests = made(bidirectional=True), [torch.randn(3 + i % 7, 1 + i % 3, 5) for i in range(60)]
+    with torch.no_grad():
+        expected = [sru(x)[0] for x in requests]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda x: torch.no_grad()(sru)(x)[0], requests))
+    close_all(dict(enumerate(found)), dict(enumerate(expected)), tol=0)
+
+
+HALF = """
+import sys
+import torch
+from sru_nb import SRU
+
+rank, folder = int(sys.argv[1]), sys.argv[2]
+torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+torch.manual_seed(0)
+sru, x = SRU(5, 7, bidirectional=True), torch.randn(9, 4, 5)
+model = torch.nn.parallel.DistributedDataParallel(sru)
+model(x[:, 2 * rank:2 * rank + 2])[0].square().mean().backward()
+torch.save({name: p.grad for name, p in sru.named_parameters()}, f"{folder}/{rank}.pt")
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_with_half_the_batch_get_the_gradient_of_the_whole(tmp_path):
+    workers = [subprocess.Popen([sys.executable, "-c", HALF, str(rank), str(tmp_path)]) for rank in range(2)]
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    torch.manual_seed(0)
+    sru, x = SRU(5, 7, bidirectional=True), torch.randn(9, 4, 5)
+    sru(x)[0].square().mean().backward()
+    expected = {name: p.grad for name, p in sru.named_parameters()}
+    for rank in range(2):
+        close_all(torch.load(tmp_path / f"{rank}.pt"), expected)
+
+
+def test_second_derivatives_and_torch_func():
+    sru, x = made().double(), torch.randn(4, 2, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: sru(x), [x])
+    parameters = dict(sru.named_parameters())
+
+    def loss(parameters, sequence):
+        return torch.func.functional_call(sru, parameters, (sequence[:, None],))[0].square().sum()
+
+    each = torch.vmap(torch.func.grad(loss), in_dims=(None, 1))(parameters, x.detach())
+    for b in range(2):
+        alone = torch.autograd.grad(loss(parameters, x[:, b].detach()), list(parameters.values()))
+        close_all({name: a[b].detach() for name, a in each.items()}, dict(zip(parameters, alone)))
 
 # %% ../nbs/10_sru.ipynb #6bb6c93a
 def counted(run):
