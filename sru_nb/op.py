@@ -242,7 +242,7 @@ def sru_recurrence(
         a is not None and a.requires_grad for a in (u, x, weight_c, bias, c0, v))
     return _run("recurrence", *arguments, keep)[:2]
 
-# %% ../nbs/04_op.ipynb #267862a9
+# %% ../nbs/04_op.ipynb #3f390ca2
 _FORWARD = ("u", "x", "weight_c", "bias", "c0", "scale_x", "mask_c", "mask_pad", "v", "use_tanh", "keep")
 _BACKWARD = ("grad_h", "grad_last", "c", *_FORWARD[:-1])
 _ROWS = ("u", "weight_c", "bias", "v")  # end in (directions, ..., d); the other folded ones in directions * d
@@ -267,9 +267,10 @@ def _vmap(run, names, outputs, info, in_dims, *arguments):
     if dims["mask_pad"] is not None:
         rows = [run(*(a if dim is None else a.select(dim, i) for a, dim in zip(arguments, in_dims))) for i in range(N)]
         return tuple(torch.stack(row) for row in zip(*rows)), (0,) * len(outputs)
-    u, dim = given["u"], dims["u"]
-    _, _, directions, k, d = (u if dim is None else u.select(dim, 0)).shape
-    scale = None
+    shape, scale = list(given["u"].shape), None
+    if dims["u"] is not None:
+        del shape[dims["u"]]
+    directions, _, d = shape[2:]
     if dims["scale_x"] is not None:
         scale, given["scale_x"] = given["scale_x"].detach().movedim(dims["scale_x"], 0)[:, None, None], None
         if given["x"] is not None:
