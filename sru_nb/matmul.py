@@ -65,11 +65,17 @@ def _(info, in_dims, a, b):
 
 _matmul.register_autograd(_matmul_backward, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs))
 
-# %% ../nbs/05_matmul.ipynb #14c8ab2b
+# %% ../nbs/05_matmul.ipynb #6a8e8490
+def _transformed() -> bool:
+    "Whether torch.func or forward mode is at work, for which the operation has no rules."
+    return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
+
+
 def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     "a @ b for matrices, on the engine that suits them."
     suits = (a.dtype == b.dtype == torch.float32 and a.device.type == b.device.type == "cpu"
-             and not torch.is_autocast_enabled("cpu") and (torch.compiler.is_compiling() or _worth_it(a, b)))
+             and not torch.is_autocast_enabled("cpu")
+             and (torch.compiler.is_compiling() or _worth_it(a, b) and not _transformed()))
     return torch.ops.sru_nb.matmul(a, b) if suits else a @ b
 
 

@@ -2,7 +2,7 @@
 
 from sru_nb.matmul import engine, matmul, os
 
-# %% ../nbs/05_matmul.ipynb #6db3ec53
+# %% ../nbs/05_matmul.ipynb #1faadceb
 import subprocess
 import sys
 
@@ -72,11 +72,22 @@ def test_a_program_is_for_any_number_of_rows():
         close(program(x).detach(), (x @ product.weight).detach())
 
 
-def test_vmap_is_a_loop():
+@pytest.mark.parametrize("function", [matmul, torch.ops.sru_nb.matmul])
+def test_vmap(function):
     a, b = torch.randn(3, 64, 130), torch.randn(3, 130, 200)
     for dims, expected in (((0, 0), a @ b), ((0, None), a @ b[0]), ((None, 0), a[0] @ b)):
-        found = torch.vmap(matmul, in_dims=dims)(*(x if dim == 0 else x[0] for x, dim in zip((a, b), dims)))
+        found = torch.vmap(function, in_dims=dims)(*(x if dim == 0 else x[0] for x, dim in zip((a, b), dims)))
         close(found, expected)
+
+
+def test_transforms_and_forward_mode():
+    a, b, tangent = torch.randn(64, 130), torch.randn(130, 200), torch.randn(64, 130)
+    found = torch.func.grad(lambda a: (matmul(a, b) ** 2).sum())(a)
+    close(found, 2 * (a @ b) @ b.t(), tol=1e-4)
+    close(torch.func.jvp(lambda a: matmul(a, b), (a,), (tangent,))[1], tangent @ b)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(a, tangent)
+        close(torch.autograd.forward_ad.unpack_dual(matmul(dual, b)).tangent, tangent @ b)
 
 
 @pytest.mark.parametrize("wanted", ["default", "onednn"])
