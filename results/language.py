@@ -1,7 +1,8 @@
 """Train the language models that README compares: `python results/language.py [SECONDS]` writes results/language.json.
 
-The job 40_enwik8 on the embedded corpus, preset tiny, one run for each unit, SECONDS each (default 90), on a machine
-that does nothing else.
+The job 40_enwik8 on the embedded corpus, preset tiny, one run for each unit, on a machine that does nothing else: SRU
+and LSTM for SECONDS each (default 90), SRU++ for four times as long, so that it makes as many steps. With each its
+validation curve; with SRU++ what its attention and gates do on a line of the test part.
 """
 
 import json
@@ -13,29 +14,51 @@ from pathlib import Path
 import torch
 
 from sru_nb.checkpoint import write_json
+from sru_nb.data.lm import load_corpus
+from sru_nb.models.language import build_model, find_preset, layer_attention, layer_gates
 from sru_nb.speed import describe
+from sru_nb.trainer import load_best
 
 HERE = Path(__file__).resolve().parent
+EVERY = 200  # steps between validations
 
 
-def language(seconds: float) -> tuple[list[dict], str]:
-    "The job's results for each unit, and the corpus."
-    rows = []
-    for unit in ("sru", "lstm"):
-        with tempfile.TemporaryDirectory() as folder:
-            job = [sys.executable, "-m", "papermill", "--no-progress-bar", str(HERE.parent / "nbs" / "40_enwik8.ipynb"),
-                   f"{folder}/out.ipynb", "-p", "corpus", "embedded", "-p", "preset", "tiny", "-p", "unit", unit,
-                   "-p", "max_seconds", str(seconds), "-p", "run_dir", f"{folder}/run"]
-            subprocess.run(job, check=True)
-            results = json.loads(Path(folder, "run", "results.json").read_text())
-        rows.append(dict(unit=unit, parameters=results["parameter_count"], steps=results["training"]["step"],
-                         tokens_per_second=results["tokens_per_second"], **results["metrics"]))
-    return rows, results["corpus"]["name"]
+def train(unit: str, seconds: float, run: Path) -> dict:
+    "One run of the job: sizes, scores, and the curve as [step, seconds, bits per character of the validation part]."
+    job = [sys.executable, "-m", "papermill", "--no-progress-bar", str(HERE.parent / "nbs" / "40_enwik8.ipynb"),
+           str(run.parent / f"{unit}.ipynb"), "-p", "corpus", "embedded", "-p", "preset", "tiny", "-p", "unit", unit,
+           "-p", "eval_every", str(EVERY), "-p", "max_seconds", str(seconds), "-p", "run_dir", str(run)]
+    subprocess.run(job, check=True)
+    results = json.loads((run / "results.json").read_text())
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    curve = [[line["step"], line["seconds"], round(line["bpc"], 4)] for line in lines if line["kind"] == "valid"]
+    return dict(unit=unit, parameters=results["parameter_count"], steps=results["training"]["step"],
+                tokens_per_second=results["tokens_per_second"], curve=curve, **results["metrics"])
+
+
+def inside(run: Path) -> dict:
+    "Attention and gates of a trained SRU++ over the job's line, as whole numbers from 0 to 255."
+    data = load_corpus("embedded")
+    model = build_model(find_preset("tiny"), len(data.vocab), "srupp")
+    load_best(run, model)
+    line = max(bytes(data.test[:20000]).splitlines(), key=len)[:70].strip()
+    ids = torch.from_numpy(data.encode(line))
+
+    def rounded(a):
+        return (255 * a).round().int().tolist()
+
+    return dict(corpus=data.name, text=line.decode(), attention=[rounded(a[0]) for a in layer_attention(model, ids)],
+                alpha=[cell.transform_module.alpha.item() for cell in model.rnn.rnn_lst],
+                forget=[rounded(f[:, ::4]) for f, _ in layer_gates(model, ids)])
 
 
 if __name__ == "__main__":
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 90
-    models, corpus = language(seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        models = [train(unit, seconds * (4 if unit == "srupp" else 1), Path(folder, unit))
+                  for unit in ("sru", "lstm", "srupp")]
+        found = inside(Path(folder, "srupp"))
     out = HERE / "language.json"
-    write_json(out, describe(torch.device("cpu")) | dict(language=models, corpus=corpus, seconds=seconds))
-    print(out.read_text())
+    write_json(out, describe(torch.device("cpu")) | dict(language=models, corpus=found.pop("corpus"), seconds=seconds,
+                                                          srupp=found))
+    print({row["unit"]: row["curve"][-1] for row in models})

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PRESETS', 'SRUPP_PRESETS', 'UNITS', 'Preset', 'find_preset', 'LanguageModel', 'build_model',
            'count_parameters', 'matched_width', 'next_symbol_loss', 'mean_loss', 'generate', 'layer_gates',
-           'plot_gates']
+           'plot_gates', 'layer_attention', 'plot_attention']
 
-# %% ../../nbs/13_models.language.ipynb #70e4f4ad
+# %% ../../nbs/13_models.language.ipynb #3543663c
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from ..matmul import matmul
 from ..sru import SRU, gates
-from ..srupp import SRUpp, srupp_layer_costs
+from ..srupp import SRUpp, attention_weights, srupp_layer_costs
 
 # %% ../../nbs/13_models.language.ipynb #12312d6a
 @dataclass(frozen=True)
@@ -298,5 +298,47 @@ def plot_gates(
                 axis.set_title(f"{name}, units sorted by their mean", fontsize=9)
         row[0].set_ylabel(f"layer {layer + 1}", fontsize=8)
     figure.colorbar(picture, ax=axes, fraction=0.02, pad=0.01)
+    plt.close(figure)  # shown by whoever displays it, not twice
+    return figure
+
+# %% ../../nbs/13_models.language.ipynb #7e186a9f
+@torch.no_grad()
+def layer_attention(
+    model: LanguageModel,  # with unit "srupp"
+    ids: torch.Tensor,  # (L,) int64
+) -> list[torch.Tensor]:  # for each layer (heads, L, L): how much the step of a row looks at that of a column
+    "The attention of every SRU++ layer within one text."
+    if model.unit != "srupp":
+        raise ValueError(f"model has unit {model.unit!r}, expected 'srupp'")
+    training = model.training
+    model.eval()
+    x, found = model.embedding(ids.to(model.head.weight.device)[:, None]), []
+    for cell in model.rnn.rnn_lst:
+        found.append(attention_weights(cell, x)[0].cpu())
+        x, _ = cell(x)
+    model.train(training)
+    return found
+
+
+def plot_attention(
+    found: list[torch.Tensor],  # (heads, L, L) each, from `layer_attention`
+    text: list[str],  # one label per step
+):  # a matplotlib figure
+    "Where each step (row) looks, layer by layer: the mean over heads, each row relative to its largest weight."
+    import matplotlib.pyplot as plt
+
+    columns = min(3, len(found))
+    rows = -(-len(found) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(10, 10 / columns * rows + 0.3), dpi=72, squeeze=False,
+                                layout="constrained")
+    for layer, axis in enumerate(axes.flat):
+        if layer >= len(found):
+            axis.axis("off")
+            continue
+        weights = found[layer].mean(0)
+        axis.imshow(weights / weights.amax(1, keepdim=True), vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
+        for ticks in (axis.set_xticks, axis.set_yticks):
+            ticks(range(len(text)), text, family="monospace", fontsize=min(7, 280 / len(text)))
+        axis.tick_params(length=0, pad=1), axis.set_title(f"layer {layer + 1}", fontsize=9)
     plt.close(figure)  # shown by whoever displays it, not twice
     return figure
