@@ -49,7 +49,7 @@ def inside(run: Path) -> dict:
 
     return dict(corpus=data.name, text=line.decode(), attention=[rounded(a[0]) for a in layer_attention(model, ids)],
                 alpha=[cell.transform_module.alpha.item() for cell in model.rnn.rnn_lst],
-                forget=[rounded(f[:, ::4]) for f, _ in layer_gates(model, ids)])
+                gates=[[rounded(gate[:, ::8]) for gate in pair] for pair in layer_gates(model, ids)])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'SRUPP_PRESETS', 'UNITS', 'Preset', 'find_preset', 'LanguageModel', 'build_model',
-           'count_parameters', 'matched_width', 'next_symbol_loss', 'mean_loss', 'generate', 'layer_gates',
+           'count_parameters', 'matched_widths', 'next_symbol_loss', 'mean_loss', 'generate', 'layer_gates',
            'plot_gates', 'layer_attention', 'plot_attention']
 
 # %% ../../nbs/13_models.language.ipynb #3543663c
@@ -20,7 +20,7 @@ from ..matmul import matmul
 from ..sru import SRU, gates
 from ..srupp import SRUpp, attention_weights, srupp_layer_costs
 
-# %% ../../nbs/13_models.language.ipynb #12312d6a
+# %% ../../nbs/13_models.language.ipynb #daf49c41
 @dataclass(frozen=True)
 class Preset:
     "The size of a language model and how it is trained."
@@ -36,7 +36,7 @@ class Preset:
     schedule: str = "noam"
     warmup: int = 32000  # steps of the schedule's rise
     peer_layers: int = 3
-    attention_size: int = 0  # p of SRU++; 0: as many parameters as the SRU
+    attention_size: int = 0  # p of SRU++; 0: d and p for as many parameters as the SRU
     attention_dropout: float = 0.0  # of SRU++
 
 
@@ -66,7 +66,7 @@ def find_preset(
         raise ValueError(f"preset is {name!r}, expected one of {', '.join(known)}")
     return known[name]
 
-# %% ../../nbs/13_models.language.ipynb #89c08da8
+# %% ../../nbs/13_models.language.ipynb #48356be9
 class LanguageModel(nn.Module):
     "A recurrent language model over a small vocabulary (the original's enwik8 program)."
 
@@ -147,7 +147,7 @@ class LanguageModel(nn.Module):
 def build_model(
     preset: Preset,
     vocab_size: int,
-    unit: str = "sru",  # the others get the width (SRU++: of attention) that gives them as many parameters as the SRU
+    unit: str = "sru",  # the others get the width that gives them as many parameters as the SRU
     dropout: float | None = None,  # None: the preset's
 ) -> LanguageModel:
     "The model of a preset, or its peer of the same size around another unit."
@@ -155,14 +155,14 @@ def build_model(
     if unit == "sru":
         return LanguageModel(vocab_size, preset.hidden_size, preset.num_layers, unit, preset.embedding_size,
                              preset.projection_size, dropout)
-    if unit == "srupp":
-        size = preset.attention_size or matched_width(preset, vocab_size, unit)
-        return LanguageModel(vocab_size, preset.hidden_size, preset.num_layers, unit, preset.embedding_size,
-                             dropout=dropout, attention_size=size, attention_dropout=preset.attention_dropout)
-    width = matched_width(preset, vocab_size, unit)
-    return LanguageModel(vocab_size, width, preset.peer_layers, unit, preset.embedding_size, dropout=dropout)
+    d, p = preset.hidden_size, preset.attention_size
+    layers = preset.num_layers if unit == "srupp" else preset.peer_layers
+    if not (unit == "srupp" and p):
+        d, p = matched_widths(preset, vocab_size, unit)
+    return LanguageModel(vocab_size, d, layers, unit, preset.embedding_size, dropout=dropout, attention_size=p,
+                         attention_dropout=preset.attention_dropout)
 
-# %% ../../nbs/13_models.language.ipynb #0a9a4360
+# %% ../../nbs/13_models.language.ipynb #cb5dc7cb
 def count_parameters(
     hidden_size: int,  # d
     num_layers: int,
@@ -185,20 +185,23 @@ def count_parameters(
     return total
 
 
-def matched_width(
+def matched_widths(
     preset: Preset,
     vocab_size: int,
     unit: str,  # "srupp", "lstm" or "gru"
-) -> int:  # hidden size of a peer with `peer_layers` layers; for SRU++ the width of attention
-    "The width at which a peer comes nearest to the number of the SRU's parameters."
-    p = preset
-    target = count_parameters(p.hidden_size, p.num_layers, vocab_size, "sru", p.embedding_size, p.projection_size)
+) -> tuple[int, int]:  # hidden size; width p of SRU++'s attention, 0 for the others
+    "The widths at which a peer comes nearest to the number of the SRU's parameters; SRU++ with p near d / 4."
+    given = preset
+    target = count_parameters(given.hidden_size, given.num_layers, vocab_size, "sru", given.embedding_size,
+                              given.projection_size)
 
-    def distance(d):
-        size = (p.hidden_size, p.num_layers) if unit == "srupp" else (d, p.peer_layers)
-        return abs(count_parameters(*size, vocab_size, unit, p.embedding_size, d if unit == "srupp" else 0) - target)
+    def distance(d, layers, p=0):
+        return abs(count_parameters(d, layers, vocab_size, unit, given.embedding_size, p) - target)
 
-    return min(range(1, 8192), key=distance)
+    if unit != "srupp":
+        return min(range(1, 8192), key=lambda d: distance(d, given.peer_layers)), 0
+    d = min(range(8, 16384, 8), key=lambda d: distance(d, given.num_layers))
+    return d, min(range(1, d), key=lambda p: distance(d, given.num_layers, p))
 
 # %% ../../nbs/13_models.language.ipynb #928c0ce4
 def next_symbol_loss(
