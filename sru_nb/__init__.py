@@ -3,5 +3,6 @@
 __version__ = "0.1.0"
 
 from .sru import SRU, SRUCell
+from .srupp import SRUpp, SRUppCell
 
-__all__ = ["SRU", "SRUCell"]
+__all__ = ["SRU", "SRUCell", "SRUpp", "SRUppCell"]
