@@ -5,7 +5,7 @@ from sru_nb.checkpoint import (
     os, random, re, save_checkpoint, torch, verify, warnings,
 )
 
-# %% ../nbs/32_checkpoint.ipynb #f58b274c
+# %% ../nbs/32_checkpoint.ipynb #043b7c7b
 import pytest
 
 from sru_nb.testing import raises
@@ -73,7 +73,7 @@ def test_who_may_read_the_run_may_read_its_checkpoints(tmp_path):
     path = save_checkpoint(tmp_path, 1, model=torch.nn.Linear(2, 2))
     assert {p.stat().st_mode for p in path.iterdir()} == {(tmp_path / "file").stat().st_mode}
 
-# %% ../nbs/32_checkpoint.ipynb #f95a3376
+# %% ../nbs/32_checkpoint.ipynb #88728257
 FILE_NAMES = [*FILES, "manifest.json"]
 
 
@@ -125,7 +125,7 @@ def test_no_good_checkpoint_is_an_error_and_none_at_all_is_not(tmp_path):
         warnings.simplefilter("ignore")
         load_checkpoint(tmp_path, model=trained()[0])
 
-# %% ../nbs/32_checkpoint.ipynb #936ecf75
+# %% ../nbs/32_checkpoint.ipynb #91419dda
 import signal
 import time
 
@@ -166,7 +166,7 @@ def test_a_killed_process_never_leaves_half_a_checkpoint(tmp_path):
     save_checkpoint(tmp_path, step + 1, model=model)
     assert not any(tmp_path.glob(".tmp-*"))
 
-# %% ../nbs/32_checkpoint.ipynb #383d2a67
+# %% ../nbs/32_checkpoint.ipynb #a3d76714
 def test_a_full_disk_leaves_the_last_good_one(tmp_path):
     resource = pytest.importorskip("resource")
     path = save_checkpoint(tmp_path, 1, model=torch.nn.Linear(300, 300))
@@ -226,7 +226,7 @@ def test_another_configuration_is_refused_and_touches_nothing(tmp_path):
     assert same(before, dict(other.state_dict()))
     assert load_checkpoint(tmp_path, model=other, config={"d": 5, "sizes": [1, 2], "lr": 0.1})["step"] == 3
 
-# %% ../nbs/32_checkpoint.ipynb #025f5beb
+# %% ../nbs/32_checkpoint.ipynb #e3e6dddd
 class Versioned(torch.nn.Linear):
     "A module that tells which version of itself wrote the weights."
     _version = 7

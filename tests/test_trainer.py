@@ -5,7 +5,7 @@ from sru_nb.trainer import (
     time, torch,
 )
 
-# %% ../nbs/33_trainer.ipynb #bcadcffb
+# %% ../nbs/33_trainer.ipynb #25bac0cd
 import inspect
 
 from sru_nb.checkpoint import CheckpointError
@@ -74,7 +74,7 @@ def evaluator(text):
 TEXT = inspect.getsource(inspect)
 TRAIN, VALID = TEXT[:20_000], TEXT[20_000:24_000]
 
-# %% ../nbs/33_trainer.ipynb #92ad0974
+# %% ../nbs/33_trainer.ipynb #709c2569
 import pytest
 
 from sru_nb.testing import close, raises
@@ -192,7 +192,7 @@ def test_an_epoch_of_another_length_is_an_error(said, tmp_path):
     with raises(ValueError, "batches: an epoch", f"len(batches) = {said}"):
         run(tmp_path, max_steps=100, batches=Wrong(TRAIN[:3000])).fit()
 
-# %% ../nbs/33_trainer.ipynb #300df842
+# %% ../nbs/33_trainer.ipynb #5f2bb757
 @pytest.mark.parametrize("mode,values,best", [
     ("min", [3, 1, 2, 5], 10), ("max", [3, 1, 2, 5], 17), ("min", [math.nan, 7, 7, math.inf], 10),
     ("max", [1, math.inf, 2, 0], 15)])
@@ -227,7 +227,7 @@ def test_an_unknown_metric_is_an_error(tmp_path):
     with raises(ValueError, "metric='bpc'", "loss, accuracy"):
         run(tmp_path, max_steps=1, metric="bpc", evaluate=lambda model: {"loss": 1, "accuracy": 2}).fit()
 
-# %% ../nbs/33_trainer.ipynb #270bb614
+# %% ../nbs/33_trainer.ipynb #ccbdade2
 @pytest.mark.parametrize("what", ["loss nan", "loss inf", "gradient norm nan"])
 def test_nan_loss_stops_before_the_weights_are_touched(what, tmp_path):
     def poison(model, batch, state):
@@ -325,7 +325,7 @@ def test_bad_arguments_are_named(name, value, error, tmp_path):
         run(tmp_path / "new", **{"max_steps": 1} | {name: value})
     assert not (tmp_path / "new").exists()
 
-# %% ../nbs/33_trainer.ipynb #dc7c4528
+# %% ../nbs/33_trainer.ipynb #0ade76ae
 def test_a_stopped_run_goes_on_exactly(tmp_path):
     arguments = dict(evaluate=evaluator(VALID[:1000]), eval_every=10, log_every=4, clip_norm=1.0, max_steps=46)
     whole = run(tmp_path / "whole", **arguments)
@@ -378,7 +378,7 @@ def test_the_learning_rate_may_be_changed_on_resume(tmp_path):
     again.fit()
     close(history(tmp_path)["train"]["lr"], np.array([3e-3] * 3 + [1e-5]))
 
-# %% ../nbs/33_trainer.ipynb #a3108465
+# %% ../nbs/33_trainer.ipynb #2f9be534
 import subprocess
 
 JOB = """
