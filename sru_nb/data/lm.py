@@ -6,7 +6,7 @@
 __all__ = ['ByteVocab', 'split_sizes', 'Corpus', 'open_corpus', 'Windows', 'Streams', 'load_corpus', 'readable',
            'samples']
 
-# %% ../../nbs/21_data.lm.ipynb #54cf8282
+# %% ../../nbs/21_data.lm.ipynb #3f099366
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ import torch
 
 from .core import DownloadError, cache_dir, obtain, sha256_of, stdlib_sources
 
-# %% ../../nbs/21_data.lm.ipynb #816f95f9
+# %% ../../nbs/21_data.lm.ipynb #c635fa00
 class ByteVocab:
     "The bytes that a corpus has, sorted; the place of a byte is its id."
 
@@ -57,7 +57,7 @@ class ByteVocab:
                              f"expected integers from 0 to {len(self) - 1}")
         return self.values[ids.astype(np.int64)].tobytes()
 
-# %% ../../nbs/21_data.lm.ipynb #1c42600b
+# %% ../../nbs/21_data.lm.ipynb #a81ee5fe
 @lru_cache(maxsize=64)
 def _distinct_bytes(path: str, size: int, mtime_ns: int) -> bytes:
     "The sorted distinct bytes of a file; size and time make a changed file another key."
@@ -66,7 +66,7 @@ def _distinct_bytes(path: str, size: int, mtime_ns: int) -> bytes:
         counts += np.bincount(data[start : start + (1 << 20)], minlength=256)
     return bytes(np.flatnonzero(counts).tolist())
 
-# %% ../../nbs/21_data.lm.ipynb #c8fd7be4
+# %% ../../nbs/21_data.lm.ipynb #4fb633e1
 def split_sizes(
     size: int,  # bytes of a corpus
 ) -> tuple[int, int, int]:  # train, valid, test; their sum is `size`
@@ -74,7 +74,7 @@ def split_sizes(
     small = size // 20
     return size - 2 * small, small, small
 
-# %% ../../nbs/21_data.lm.ipynb #2c0a2329
+# %% ../../nbs/21_data.lm.ipynb #4200e472
 @dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
     "A file of bytes with its vocabulary and its three parts."
@@ -114,7 +114,7 @@ class Corpus:
         sizes = " | ".join(f"{size:,}" for size in (len(self.vocab), *split_sizes(len(self.data))))
         return f"**{self.note}**\n\n| vocabulary | train | valid | test |\n|---|---|---|---|\n| {sizes} |"
 
-# %% ../../nbs/21_data.lm.ipynb #7236697a
+# %% ../../nbs/21_data.lm.ipynb #10430ce1
 def open_corpus(
     path: str | Path,  # a file
     name: str | None = None,  # None: the file's name
@@ -134,14 +134,14 @@ def open_corpus(
     return Corpus(name, path, sha256_of(path), np.memmap(path, np.uint8, "r"), vocab,
                   note or f"Corpus: {name}, {stat.st_size:,} bytes")
 
-# %% ../../nbs/21_data.lm.ipynb #1a5af9e0
+# %% ../../nbs/21_data.lm.ipynb #7ba299d2
 def _whole(name: str, value, least: int) -> int:
     "Refuse what is no whole number of at least `least`."
     if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < least:
         raise ValueError(f"{name}={value!r}: expected a whole number of at least {least}")
     return operator.index(value)
 
-# %% ../../nbs/21_data.lm.ipynb #fc66bc3e
+# %% ../../nbs/21_data.lm.ipynb #6d3a16d5
 class Windows:
     "The windows `(x, y)` of `batch_size` contiguous streams over `data`; y is one step ahead of x."
 
@@ -151,6 +151,8 @@ class Windows:
         batch_size: int,  # B, streams side by side
         unroll: int,  # L, steps of a window; the last window may be shorter
         table: np.ndarray | None = None,  # id of each value of `data`; None: they are ids
+        rank: int = 0,  # of many processes that share the streams, this one
+        processes: int = 1,
     ):
         self.batch_size, self.unroll = _whole("batch_size", batch_size, 1), _whole("unroll", unroll, 1)
         data = np.asarray(data)  # a view, also of a memory map
@@ -161,8 +163,12 @@ class Windows:
             raise ValueError(f"batch_size={batch_size}: needs at least {batch_size + 1} bytes or words, "
                              f"this part of the corpus has {len(data)}")
         self.targets = self.length * self.batch_size  # predictions in all windows
-        self.x = data[: self.targets].reshape(self.batch_size, self.length)  # views: a stream a row
-        self.y = data[1 : self.targets + 1].reshape(self.batch_size, self.length)
+        if not 0 <= _whole("rank", rank, 0) < processes <= self.batch_size:
+            raise ValueError(f"rank={rank}, processes={processes}: expected rank below processes, and at least one of "
+                             f"the batch_size={batch_size} streams for each process")
+        own = slice(rank * self.batch_size // processes, (rank + 1) * self.batch_size // processes)
+        self.x = data[: self.targets].reshape(self.batch_size, self.length)[own]  # views: a stream a row
+        self.y = data[1 : self.targets + 1].reshape(self.batch_size, self.length)[own]
         self.table = table
 
     def __len__(self) -> int:
@@ -174,18 +180,18 @@ class Windows:
             raise ValueError("data: a value without an id; it does not belong to this vocabulary")
         return torch.from_numpy(ids)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:  # x, y: (L, B) int64
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:  # x, y: (L, B or this process's share) int64
         if not 0 <= index < len(self):
             raise IndexError(f"index={index}: expected 0 to {len(self) - 1}")
         steps = slice(index * self.unroll, (index + 1) * self.unroll)
         return self._ids(self.x[:, steps]), self._ids(self.y[:, steps])
 
-# %% ../../nbs/21_data.lm.ipynb #229f574b
+# %% ../../nbs/21_data.lm.ipynb #e1879ee8
 class Streams(Windows):
     "Windows with a position that can be saved; iterating is one epoch. Arguments as in `Windows`."
 
-    def __init__(self, data: np.ndarray, batch_size: int, unroll: int, table: np.ndarray | None = None):
-        super().__init__(data, batch_size, unroll, table)
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
         self.position, self.epoch, self._loaded = 0, 0, False
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -222,7 +228,7 @@ class Streams(Windows):
             raise ValueError(f"state of other streams: {', '.join(differ)}")
         self.position, self.epoch, self._loaded = position, state["epoch"], True
 
-# %% ../../nbs/21_data.lm.ipynb #32e4c5de
+# %% ../../nbs/21_data.lm.ipynb #e44c0b66
 def load_corpus(
     corpus: str | Path = "auto",  # "auto", "enwik8", "embedded" or the path of a file
     timeout: float | None = None,  # seconds to wait for a server's answer; None: 4 for "auto", 15 for "enwik8"
@@ -248,7 +254,7 @@ def load_corpus(
     return open_corpus(source.path, source.name,
                        f"Corpus: {source.name}, {source.size:,} bytes of Python's own standard library{why}")
 
-# %% ../../nbs/21_data.lm.ipynb #5e25e01b
+# %% ../../nbs/21_data.lm.ipynb #2f029d01
 def readable(
     text: bytes,
 ) -> str:  # one that prints without surprises

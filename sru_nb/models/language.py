@@ -7,9 +7,9 @@ __all__ = ['PRESETS', 'SRUPP_PRESETS', 'UNITS', 'Preset', 'find_preset', 'Langua
            'count_parameters', 'matched_widths', 'next_symbol_loss', 'mean_loss', 'generate', 'layer_gates',
            'plot_gates', 'layer_attention', 'plot_attention']
 
-# %% ../../nbs/13_models.language.ipynb #3543663c
+# %% ../../nbs/13_models.language.ipynb #7e48bd83
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -203,14 +203,14 @@ def matched_widths(
     d = min(range(8, 16384, 8), key=lambda d: distance(d, given.num_layers))
     return d, min(range(1, d), key=lambda p: distance(d, given.num_layers, p))
 
-# %% ../../nbs/13_models.language.ipynb #928c0ce4
+# %% ../../nbs/13_models.language.ipynb #da719cc5
 def next_symbol_loss(
     model: LanguageModel,
     batch: tuple[torch.Tensor, torch.Tensor],  # x, y: (L, B) int64, y the next symbol of x
     state=None,  # carried from the window before
 ):  # mean loss in nats, the state to carry, the number of symbols
     "The loss of one window of truncated back-propagation."
-    x, y = (a.to(model.head.weight.device, non_blocking=True) for a in batch)
+    x, y = (a.to(next(model.parameters()).device, non_blocking=True) for a in batch)
     logits, state = model(x, state)
     return F.cross_entropy(logits.flatten(0, 1), y.flatten()), state, y.numel()
 
@@ -219,6 +219,7 @@ def next_symbol_loss(
 def mean_loss(
     model: LanguageModel,
     windows: Iterable,  # of (x, y), in order
+    sum_over_processes: Callable | None = None,  # of many that share the streams: adds up the total and the count
 ) -> float:  # nats per symbol
     "The mean loss over a stream, state carried, every symbol counted once."
     training = model.training
@@ -230,7 +231,10 @@ def mean_loss(
     model.train(training)
     if not count:
         raise ValueError("windows holds no symbol, expected at least one")
-    return (total / count).item()
+    total = total.item()
+    if sum_over_processes is not None:
+        total, count = sum_over_processes(total, count)
+    return total / count
 
 # %% ../../nbs/13_models.language.ipynb #edf75275
 @torch.no_grad()
