@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['Interrupted', 'build_accelerator', 'NonFiniteLoss', 'Trainer', 'load_best', 'history', 'plot_history']
 
-# %% ../nbs/33_trainer.ipynb #373bb375
+# %% ../nbs/33_trainer.ipynb #291b9a13
+import atexit
 import importlib.util
 import json
 import math
@@ -197,7 +198,7 @@ def _records(
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
-# %% ../nbs/33_trainer.ipynb #c2f23965
+# %% ../nbs/33_trainer.ipynb #f40729b1
 def build_accelerator(
     device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda" or, in one process, "cuda:1", ...
     precision: str = "float32",  # of the forward pass, by autocast: "float32", "bfloat16" or, on a GPU, "float16"
@@ -219,7 +220,28 @@ def build_accelerator(
     known = AcceleratorState._shared_state  # accelerate has one for the whole process
     if known and (known.get("_mixed_precision"), known.get("_cpu")) != (kinds[precision], cpu):
         AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
-    return Accelerator(cpu=cpu, mixed_precision=kinds[precision], log_with=list(trackers) or None)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
+        _join("gloo" if cpu else "nccl")
+    accelerator = Accelerator(cpu=cpu, mixed_precision=kinds[precision], log_with=list(trackers) or None)
+    if cpu and accelerator.num_processes > 1:
+        atexit.register(_leave)
+    return accelerator
+
+
+def _join(
+    backend: str,  # "gloo" or "nccl"
+):
+    "Meet the other processes; after a restart by torchrun, not those of the attempt before."
+    store, rank, processes = next(torch.distributed.rendezvous("env://"))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # the store outlives one, with its old addresses
+    store = torch.distributed.PrefixStore(f"sru_nb/{attempt}", store)
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=processes)
+
+
+def _leave():
+    "Close gloo's connections: an interpreter that ends with them open may abort."
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 # %% ../nbs/33_trainer.ipynb #a43bd4ee
 @dataclass(eq=False, repr=False)
