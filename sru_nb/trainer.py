@@ -424,7 +424,7 @@ def _endless_batches(
         if 0 < left < length or empty > 1:
             raise ValueError(f"batches: an epoch ended {left} short of len(batches) = {length}")
 
-# %% ../nbs/33_trainer.ipynb #24f9cefb
+# %% ../nbs/33_trainer.ipynb #5468c2f9
 class _Keeping(_Stepping):
     "Evaluation and saving."
 
@@ -474,6 +474,7 @@ class _Keeping(_Stepping):
             save_checkpoint(self.run_dir / "checkpoints", self.step, model=self.model, optimizer=self.optimizer,
                             averaged=self.averaged and self.averaged.module, extra=extra, config=self.config,
                             best=self.best and self.best["step"], keep=self.keep)
+        self.accelerator.wait_for_everyone()  # torchrun kills who is still writing when another has left
         self.saved, self.took["saving"] = time.monotonic(), self.seconds - start
 
     def _epoch(self) -> float:

@@ -15,7 +15,7 @@ import pytest
 from sru_nb.data.core import FILES, KnownFile
 from sru_nb.testing import close, raises
 
-# %% ../nbs/21_data.lm.ipynb #2cf1f298
+# %% ../nbs/21_data.lm.ipynb #dbfb1a9f
 def numbers(size):
     "A corpus in which every item is its own place, so that nothing can be confused."
     return np.arange(size)

@@ -505,7 +505,7 @@ def test_the_learning_rate_may_be_changed_on_resume(tmp_path):
     again.fit()
     close(history(tmp_path)["train"]["lr"], np.array([3e-3] * 3 + [1e-5]))
 
-# %% ../nbs/33_trainer.ipynb #b5bef383
+# %% ../nbs/33_trainer.ipynb #8c5ed678
 import subprocess
 
 MANY = """
@@ -519,7 +519,8 @@ class Share:
 
     def __init__(self, rank, processes):
         ids = np.resize(np.random.default_rng(0).integers(0, 32, 997), (8, 16 * 20 + 1)).T
-        self.ids, self.position = torch.from_numpy(ids[:, rank * 8 // processes : (rank + 1) * 8 // processes].copy()), 0
+        own = slice(rank * 8 // processes, (rank + 1) * 8 // processes)
+        self.ids, self.position = torch.from_numpy(ids[:, own].copy()), 0
 
     def __len__(self): return 20
 
@@ -609,8 +610,7 @@ def test_two_processes_resume_after_a_kill_as_if_nothing_had_happened(tmp_path):
 def test_all_processes_stop_together_on_a_signal_to_one(tmp_path):
     done = together(tmp_path, tmp_path / "run", 2, TERM="1")
     assert "stopped by SIGTERM after step 26" in done.stderr
-    assert "stopped by a signal to another process after step 26" in done.stderr
-    assert checkpoint_step(tmp_path / "run") == 26
+    assert checkpoint_step(tmp_path / "run") == curve(tmp_path / "run")[-1]["step"] == 26
 
 
 def test_one_that_fails_ends_all(tmp_path):

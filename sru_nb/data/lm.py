@@ -141,7 +141,7 @@ def _whole(name: str, value, least: int) -> int:
         raise ValueError(f"{name}={value!r}: expected a whole number of at least {least}")
     return operator.index(value)
 
-# %% ../../nbs/21_data.lm.ipynb #6d3a16d5
+# %% ../../nbs/21_data.lm.ipynb #dadedb2e
 class Windows:
     "The windows `(x, y)` of `batch_size` contiguous streams over `data`; y is one step ahead of x."
 
@@ -180,7 +180,7 @@ class Windows:
             raise ValueError("data: a value without an id; it does not belong to this vocabulary")
         return torch.from_numpy(ids)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:  # x, y: (L, B or this process's share) int64
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:  # x, y: (L, B or a share of it) int64
         if not 0 <= index < len(self):
             raise IndexError(f"index={index}: expected 0 to {len(self) - 1}")
         steps = slice(index * self.unroll, (index + 1) * self.unroll)
