@@ -28,5 +28,6 @@ setup(
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
     install_requires=cfg["requirements"].split(),
     extras_require=extras,
+    entry_points={"console_scripts": cfg["console_scripts"].split()},
     zip_safe=False,
 )
