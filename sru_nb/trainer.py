@@ -128,7 +128,7 @@ class _Progress:
             print(flush=True)
         self.width = 0
 
-# %% ../nbs/33_trainer.ipynb #e317ef99
+# %% ../nbs/33_trainer.ipynb #14a584de
 class Interrupted(RuntimeError):
     "A signal ended the run after it was saved; the message says how to go on."
 
@@ -144,7 +144,7 @@ class _Signals:
 
     def _note(self, number, frame):
         self.name = signal.Signals(number).name
-        self.__exit__()
+        signal.signal(signal.SIGINT, self.previous[signal.SIGINT] or signal.SIG_DFL)
 
     def __exit__(self, *error):
         for number, handler in self.previous.items():
