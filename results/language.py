@@ -5,6 +5,7 @@ and LSTM for SECONDS each (default 90), SRU++ for four times as long, so that it
 validation curve; with SRU++ what its attention and gates do on a line of the test part.
 """
 
+import base64
 import json
 import subprocess
 import sys
@@ -37,19 +38,20 @@ def train(unit: str, seconds: float, run: Path) -> dict:
 
 
 def inside(run: Path) -> dict:
-    "Attention and gates of a trained SRU++ over the job's line, as whole numbers from 0 to 255."
+    "Attention (layer, L, L) and gates (layer, 2, L, units) of a trained SRU++ over the job's line, as base64 of bytes."
     data = load_corpus("embedded")
     model = build_model(find_preset("tiny"), len(data.vocab), "srupp")
     load_best(run, model)
     line = max(bytes(data.test[:20000]).splitlines(), key=len)[:70].strip()
     ids = torch.from_numpy(data.encode(line))
 
-    def rounded(a):
-        return (255 * a).round().int().tolist()
+    def packed(parts):  # numbers from 0 to 1
+        return base64.b64encode((255 * torch.stack(parts)).round().byte().numpy().tobytes()).decode()
 
-    return dict(corpus=data.name, text=line.decode(), attention=[rounded(a[0]) for a in layer_attention(model, ids)],
-                alpha=[cell.transform_module.alpha.item() for cell in model.rnn.rnn_lst],
-                gates=[[rounded(gate[:, ::8]) for gate in pair] for pair in layer_gates(model, ids)])
+    return dict(corpus=data.name, text=line.decode(), layers=len(model.rnn), alpha=[
+        cell.transform_module.alpha.item() for cell in model.rnn], attention=packed([
+            a[0] for a in layer_attention(model, ids)]), gates=packed([
+                torch.stack(pair)[:, :, ::8] for pair in layer_gates(model, ids)]))
 
 
 if __name__ == "__main__":
