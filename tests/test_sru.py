@@ -209,7 +209,7 @@ def test_empty_sequences_and_batches(L, B, grad):
             (h.sum() + c.sum()).backward()
             assert x.grad.shape == x.shape
 
-# %% ../nbs/10_sru.ipynb #09fdae33
+# %% ../nbs/10_sru.ipynb #6c44c15e
 @pytest.mark.parametrize("with_v", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_custom_product_equals_the_built_in_one(with_v, bidirectional):
@@ -400,6 +400,15 @@ def test_compile_makes_one_graph(options):
         (h.sum() + c.sum()).backward()
         if not options.get("dropout"):
             close_all({"h": h.detach(), "c": c.detach()}, dict(zip("hc", (a.detach() for a in sru(x)))))
+
+
+@pytest.mark.parametrize("options", [dict(), dict(bidirectional=True, layer_norm=True, projection_size=3)])
+def test_an_exported_stack_takes_other_lengths(options):
+    sru = made(**options).eval()
+    L, B = torch.export.Dim("L", min=2), torch.export.Dim("B", min=2)
+    program = torch.export.export(sru, (torch.randn(6, 3, 5),), dynamic_shapes=({0: L, 1: B},))
+    x = torch.randn(9, 4, 5)
+    close_all(*(dict(zip("hc", (a.detach() for a in stack(x)))) for stack in (program.module(), sru)))
 
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own, on the way
