@@ -162,7 +162,7 @@ def build_model(
     return LanguageModel(vocab_size, d, layers, unit, preset.embedding_size, dropout=dropout, attention_size=p,
                          attention_dropout=preset.attention_dropout)
 
-# %% ../../nbs/13_models.language.ipynb #cb5dc7cb
+# %% ../../nbs/13_models.language.ipynb #2d09f285
 def count_parameters(
     hidden_size: int,  # d
     num_layers: int,
@@ -190,7 +190,7 @@ def matched_widths(
     vocab_size: int,
     unit: str,  # "srupp", "lstm" or "gru"
 ) -> tuple[int, int]:  # hidden size; width p of SRU++'s attention, 0 for the others
-    "The widths at which a peer comes nearest to the number of the SRU's parameters; SRU++ with p near d / 4."
+    "The widths at which a peer comes nearest to the number of the SRU's parameters; SRU++ with p near d / 8."
     given = preset
     target = count_parameters(given.hidden_size, given.num_layers, vocab_size, "sru", given.embedding_size,
                               given.projection_size)
@@ -200,7 +200,7 @@ def matched_widths(
 
     if unit != "srupp":
         return min(range(1, 8192), key=lambda d: distance(d, given.peer_layers)), 0
-    d = min(range(8, 16384, 8), key=lambda d: distance(d, given.num_layers))
+    d = min(range(8, 16384, 8), key=lambda d: distance(d, given.num_layers, d // 8))
     return d, min(range(1, d), key=lambda p: distance(d, given.num_layers, p))
 
 # %% ../../nbs/13_models.language.ipynb #da719cc5
