@@ -211,7 +211,7 @@ def _part(store, place: Place):
         with contextlib.suppress(RuntimeError):  # one of them died: torchrun knows
             store.wait([f"done-{rank}" for rank in range(place.world)], timedelta(seconds=30))
 
-# %% ../nbs/34_run.ipynb #7539d787
+# %% ../nbs/34_run.ipynb #67e6ca95
 def _managers(made: list, folder: str) -> type:
     "A class of kernel managers with sockets in a folder, which adds its instances to a list."
     from jupyter_client import AsyncKernelManager
@@ -220,6 +220,12 @@ def _managers(made: list, folder: str) -> type:
         def __init__(self, **options):
             super().__init__(transport="ipc", connection_file=os.path.join(folder, "kernel.json"), **options)
             made.append(self)
+            self.lived = False  # until it is asked to end: papermill may take cells of a dead kernel for done
+
+        async def shutdown_kernel(self, *arguments, **named):
+            process = getattr(self.provisioner, "process", None)
+            self.lived = process is not None and process.poll() is None
+            await super().shutdown_kernel(*arguments, **named)
 
         async def _async_interrupt_kernel(self):
             if not self.shutting_down:
@@ -325,7 +331,7 @@ def execute(
                 _kill(kernel)
     return execution, stop
 
-# %% ../nbs/34_run.ipynb #52807e6c
+# %% ../nbs/34_run.ipynb #bd8b59fe
 def _died(execution: _Execution) -> str:
     "How the kernel ended that should not have."
     code = execution.kernel().returncode
@@ -343,14 +349,14 @@ def judge(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     error, kernel = execution.error, execution.kernel()
-    if error is None:
+    if error is None and execution.managers[-1].lived:
         return DONE, "done", ""
     if isinstance(error, PapermillExecutionError):
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
         return (STOPPED if error.ename == "Interrupted" else FAILED), f"{error.ename}: {error.evalue}", trace
     if stop and kernel.returncode in (-signal.SIGTERM, -signal.SIGKILL):
         return STOPPED, f"stopped by {signal.Signals(stop).name}, outside of training or after the grace period", ""
-    if isinstance(error, DeadKernelError):
+    if error is None or isinstance(error, DeadKernelError):
         return FAILED, _died(execution), ""
     return FAILED, f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
 
