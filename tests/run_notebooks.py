@@ -36,7 +36,8 @@ def run(path, folder, workers):
             return 0.0, "JOBS in tests/run_notebooks.py does not say what makes it small"
         for name, value in {**JOBS[path.stem], "run_dir": folder / "run"}.items():
             command += ["-p", name, value]
-    env = {**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+    env = {**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers)),
+           "SRU_NB_TESTS": "on" if path.stem == "00_testing" else "off"}  # the exported tests are pytest's
     start = time.perf_counter()
     try:
         done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True, timeout=SECONDS)
