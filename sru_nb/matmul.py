@@ -35,7 +35,7 @@ def engine() -> str:  # "onednn" or "default"
     slow_default = torch.backends.mkl.is_available() and "Intel" not in _processor()
     return "onednn" if available and (wanted == "onednn" or (wanted == "auto" and slow_default)) else "default"
 
-# %% ../nbs/05_matmul.ipynb #55182826
+# %% ../nbs/05_matmul.ipynb #c4b0fe66
 def _worth_it(a: torch.Tensor, b: torch.Tensor) -> bool:
     "Whether oneDNN is the engine and the product large enough for a call of it."
     return a.shape[0] >= 16 and a.shape[0] * a.shape[1] * b.shape[1] >= 1 << 20 and engine() == "onednn"
@@ -43,7 +43,10 @@ def _worth_it(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 @torch.library.custom_op("sru_nb::matmul", mutates_args=(), device_types="cpu")
 def _matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "") if _worth_it(a, b) else a @ b
+    if not _worth_it(a, b):
+        return a @ b
+    a, b = (x.contiguous() if 0 in x.stride() else x for x in (a, b))
+    return torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
 
 
 @_matmul.register_fake

@@ -2,7 +2,7 @@
 
 from sru_nb.matmul import engine, matmul, os
 
-# %% ../nbs/05_matmul.ipynb #1faadceb
+# %% ../nbs/05_matmul.ipynb #ffe0842a
 import subprocess
 import sys
 
@@ -26,6 +26,14 @@ def product_and_gradients(function, M, n, m):
 @pytest.mark.parametrize("M,n,m", SIZES)
 def test_all_three_products_equal_the_default(M, n, m):
     close_all(product_and_gradients(matmul, M, n, m), product_and_gradients(torch.matmul, M, n, m), tol=1e-5)
+
+
+def test_a_broadcast_gradient_equals_a_dense_one():
+    x, w = torch.randn(512, 340, requires_grad=True), torch.randn(340, 512, requires_grad=True)
+    broadcast = torch.autograd.grad(matmul(x, w).sum(), (x, w))
+    dense = torch.autograd.grad(matmul(x, w), (x, w), torch.ones(512, 512))
+    for a, b in zip(broadcast, dense):
+        close(a, b)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
