@@ -10,8 +10,8 @@ parser = ConfigParser()
 parser.read(HERE / "settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
 
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("train", "lab", "onnx", "cuda12", "cuda13", "dev")}
-extras["all"] = extras["train"] + extras["lab"] + extras["onnx"]
+extras = {key.removesuffix("_requirements"): cfg[key].split() for key in cfg if key.endswith("_requirements")}
+extras["all"] = [name for extra, names in extras.items() if extra not in ("cuda12", "cuda13", "dev") for name in names]
 readme = HERE / "README.md"
 
 setup(
