@@ -19,7 +19,9 @@ SECONDS = 600  # no notebook may take longer
 
 # What makes each job small. `run_dir` is added; everything else keeps its default.
 JOBS = {
-    "40_enwik8": {"corpus": "embedded", "preset": "tiny", "max_seconds": 15},
+    "40_enwik8": {"corpus": "embedded", "max_seconds": 10, "compress": 4096},
+    "41_ptb": {"corpus": "embedded", "max_seconds": 10},
+    "42_wikitext103": {"corpus": "embedded", "max_seconds": 10},
 }
 
 
