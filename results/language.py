@@ -1,8 +1,12 @@
-"""Train the language models that README compares: `python results/language.py [SECONDS]` writes results/language.json.
+"""Train the language models that README and 91_language compare, on a machine that does nothing else:
 
-The job 40_enwik8 on the embedded corpus, preset tiny, one run for each unit, on a machine that does nothing else: SRU
-and LSTM for SECONDS each (default 90), SRU++ for four times as long, so that it makes as many steps. With each its
-validation curve; with SRU++ what its attention and gates do on a line of the test part.
+python results/language.py steps [SECONDS]             SRU, LSTM, SRU++ on the embedded corpus, SRU++ four times as long
+python results/language.py time SECONDS FILE [FILE...]  SRU, SRU++, LSTM, GRU for SECONDS on each file
+
+Both run the job 40_enwik8, preset tiny, one run for each unit. `steps` writes language.json: validation curves, and
+what SRU++'s attention and gates do on a line of the test part. `time` writes units.json: each unit first tries two
+learning rates on the first file, for a third of the time each, and keeps the best by validation; the LSTM, with one
+layer and with two.
 """
 
 import base64
@@ -16,33 +20,37 @@ import torch
 
 from sru_nb.checkpoint import write_json
 from sru_nb.data.lm import load_corpus
-from sru_nb.models.language import build_model, find_preset, layer_attention, layer_gates
+from sru_nb.models.language import build_model, find_preset, layer_attention, layer_gates, with_unit
 from sru_nb.speed import describe
 from sru_nb.trainer import load_best
 
 HERE = Path(__file__).resolve().parent
 EVERY = 200  # steps between validations
-RATES = {"sru": "0", "lstm": "0", "srupp": "0.8"}  # 0: the preset's, 1.2, chosen for SRU
+TRIED = {"sru": [{"learning_rate": rate} for rate in (2.0, 3.0)],
+         "srupp": [{"learning_rate": rate} for rate in (1.2, 2.0)],
+         "lstm": [{"learning_rate": rate, "num_layers": layers} for layers in (1, 2) for rate in (2.0, 3.0)],
+         "gru": [{"learning_rate": rate} for rate in (2.0, 3.0)]}
 
 
-def train(unit: str, seconds: float, run: Path) -> dict:
+def train(unit: str, seconds: float, run: Path, corpus: str = "embedded", every: int = EVERY, **more) -> dict:
     "One run of the job: sizes, scores, and the curve as [step, seconds, bits per character of the validation part]."
-    job = [sys.executable, "-m", "papermill", "--no-progress-bar", str(HERE.parent / "nbs" / "40_enwik8.ipynb"),
-           str(run.parent / f"{unit}.ipynb"), "-p", "corpus", "embedded", "-p", "preset", "tiny", "-p", "unit", unit,
-           "-p", "learning_rate", RATES[unit], "-p", "eval_every", str(EVERY), "-p", "max_seconds", str(seconds),
-           "-p", "run_dir", str(run)]
-    subprocess.run(job, check=True)
+    given = dict(corpus=corpus, preset="tiny", unit=unit, eval_every=every, max_seconds=seconds, compress=0) | more
+    given["run_dir"] = run
+    job = [sys.executable, "-m", "papermill", "--no-progress-bar", HERE.parent / "nbs" / "40_enwik8.ipynb",
+           run.parent / f"{run.name}.ipynb"]
+    subprocess.run([str(part) for part in job + [x for pair in given.items() for x in ("-p", *pair)]], check=True)
     results = json.loads((run / "results.json").read_text())
     lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     curve = [[line["step"], line["seconds"], round(line["bpc"], 4)] for line in lines if line["kind"] == "valid"]
-    return dict(unit=unit, parameters=results["parameter_count"], steps=results["training"]["step"],
-                tokens_per_second=results["tokens_per_second"], curve=curve, **results["metrics"])
+    return dict(unit=unit, parameters=results["parameter_count"], steps=results["training"]["step"], given=more,
+                tokens_per_second=results["tokens_per_second"], curve=curve, corpus=results["corpus"],
+                **results["metrics"])
 
 
 def inside(run: Path) -> dict:
     "Attention (layer, L, L) and gates (layer, 2, L, units) of a trained SRU++ over the job's line, as base64 of bytes."
     data = load_corpus("embedded")
-    model = build_model(find_preset("tiny"), len(data.vocab), "srupp")
+    model = build_model(with_unit(find_preset("tiny"), "srupp", len(data.vocab)), len(data.vocab))
     load_best(run, model)
     line = max(bytes(data.test[:20000]).splitlines(), key=len)[:70].strip()
     ids = torch.from_numpy(data.encode(line))
@@ -56,13 +64,37 @@ def inside(run: Path) -> dict:
                 torch.stack(pair)[:, :, ::8] for pair in layer_gates(model, ids)]))
 
 
+def equal_steps(folder: Path, seconds: float = 90):
+    "SRU, LSTM, and SRU++ for four times as long, so that it makes as many steps."
+    rates = {"srupp": {"learning_rate": 1.2}}
+    models = [train(unit, seconds * (4 if unit == "srupp" else 1), folder / unit, **rates.get(unit, {}))
+              for unit in ("sru", "lstm", "srupp")]
+    found = inside(folder / "srupp")
+    return "language.json", dict(language=models, corpus=found.pop("corpus"), seconds=seconds, srupp=found)
+
+
+def equal_time(folder: Path, seconds: float, *files: str):
+    "All four units on each file, with the learning rate that did best on the first one."
+    tried, best = [], {}
+    for unit, choices in TRIED.items():
+        runs = [train(unit, seconds / 3, folder / f"{unit}-{i}", files[0], 50, **choice)
+                for i, choice in enumerate(choices)]
+        tried += runs
+        best[unit] = min(runs, key=lambda run: run["valid_bpc"])["given"]
+    models = [train(unit, seconds, folder / f"{unit}-{Path(file).stem}", file, 50, **best[unit])
+              for file in files for unit in TRIED]
+    return "units.json", dict(seconds=seconds, models=models, tried=[
+        {key: run[key] for key in ("unit", "given", "valid_bpc", "steps")} for run in tried])
+
+
 if __name__ == "__main__":
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 90
-    with tempfile.TemporaryDirectory() as folder:
-        models = [train(unit, seconds * (4 if unit == "srupp" else 1), Path(folder, unit))
-                  for unit in ("sru", "lstm", "srupp")]
-        found = inside(Path(folder, "srupp"))
-    out = HERE / "language.json"
-    write_json(out, describe(torch.device("cpu")) | dict(language=models, corpus=found.pop("corpus"), seconds=seconds,
-                                                          srupp=found))
-    print({row["unit"]: row["curve"][-1] for row in models})
+    if sys.argv[1:2] == ["steps"]:
+        chosen, arguments = equal_steps, [float(seconds) for seconds in sys.argv[2:3]]
+    elif sys.argv[1:2] == ["time"] and len(sys.argv) > 3:
+        chosen, arguments = equal_time, [float(sys.argv[2]), *(str(Path(file).absolute()) for file in sys.argv[3:])]
+    else:
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory() as made:
+        name, what = chosen(Path(made), *arguments)
+    write_json(HERE / name, describe(torch.device("cpu")) | what)
+    print({row["unit"]: row["curve"][-1] for row in what.get("language", what.get("models"))})

@@ -2,12 +2,14 @@
 
 from sru_nb.data.core import (
     DownloadError, FILES, KnownFile, Path, Progress, _claim, _lock, _publish, cache_dir, contextmanager, fcntl, fetch,
-    hashlib, obtain, os, platform, stdlib_files, stdlib_sources, stdlib_text, sys, tempfile, threading, time, unpack,
-    zipfile,
+    hashlib, members, obtain, os, platform, stdlib_files, stdlib_sources, stdlib_text, sys, tarfile, tempfile,
+    threading, time, unpack, zipfile,
 )
 
-# %% ../nbs/20_data.core.ipynb #655611f4
+# %% ../nbs/20_data.core.ipynb #34d1cd0a
+import io
 import multiprocessing
+import random
 import signal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,7 +17,7 @@ import pytest
 
 from sru_nb.testing import raises
 
-# %% ../nbs/20_data.core.ipynb #0a0d1c31
+# %% ../nbs/20_data.core.ipynb #ea797bd1
 @contextmanager
 def environment(**values):
     "Set environment variables in the block; None removes one."
@@ -27,7 +29,7 @@ def environment(**values):
                 patch.setenv(name, str(value))
         yield
 
-# %% ../nbs/20_data.core.ipynb #a8f88859
+# %% ../nbs/20_data.core.ipynb #114d6ca3
 @contextmanager
 def serving(body, ranges=True, cut=None, hang=None, pause=0.0, status=200):
     "Serve `body` on this machine: the address and the list of the requests' Range headers, as they come."
@@ -72,7 +74,7 @@ BODY = bytes(range(256)) * 400  # 102,400 bytes
 SHA = hashlib.sha256(BODY).hexdigest()
 OFFLINE = "http://127.0.0.1:9/corpus.bin"  # nobody listens at port 9
 
-# %% ../nbs/20_data.core.ipynb #c9b36e28
+# %% ../nbs/20_data.core.ipynb #ad6bd6b1
 @pytest.mark.parametrize("ranges", [True, False])
 @pytest.mark.parametrize("size", [len(BODY), None])
 def test_a_fetched_file_is_whole_and_alone(tmp_path, ranges, size):
@@ -155,7 +157,7 @@ def test_arguments_that_cannot_work_are_refused(tmp_path, bad):
     with raises(ValueError, f"{next(iter(bad))}="):
         fetch(**dict(url=OFFLINE, sha256=SHA, folder=tmp_path) | bad)
 
-# %% ../nbs/20_data.core.ipynb #8f706db7
+# %% ../nbs/20_data.core.ipynb #ba25f5df
 def started(function, *args, **kwargs):
     "A forked process that runs `function`; its exit code is 0 only if nothing was raised."
     process = multiprocessing.get_context("fork").Process(target=function, args=args, kwargs=kwargs)
@@ -278,7 +280,7 @@ def test_a_verified_file_needs_neither_network_nor_writing(tmp_path):
         (folder / "corpus.bin").unlink()
         folder.rmdir()
 
-# %% ../nbs/20_data.core.ipynb #e4046069
+# %% ../nbs/20_data.core.ipynb #e93d2bfb
 def test_a_bad_archive_leaves_nothing(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("corpus.bin", BODY)
@@ -298,13 +300,15 @@ def test_a_bad_archive_leaves_nothing(tmp_path):
     assert unpack(tmp_path / "a.zip", "corpus.bin", SHA, len(BODY)).read_bytes() == BODY
 
 
-def test_a_known_file_comes_out_of_its_archive(tmp_path):
+@pytest.mark.parametrize("digest,size,member", [(SHA, len(BODY), None), (SHA, None, "in/a/folder"),
+                                                (hashlib.sha1(BODY).hexdigest(), None, "in/a/folder")])
+def test_a_known_file_comes_out_of_its_archive(tmp_path, digest, size, member):
     with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
-        archive.writestr("toy", BODY)
+        archive.writestr(member or "toy", BODY)
     packed = (tmp_path / "toy.zip").read_bytes()
     with serving(packed) as (url, seen):
         FILES["toy.zip"] = KnownFile("toy.zip", hashlib.sha256(packed).hexdigest(), len(packed), urls=(url,))
-        FILES["toy"] = KnownFile("toy", SHA, len(BODY), archive="toy.zip")
+        FILES["toy"] = KnownFile("toy", digest, size, archive="toy.zip", member=member)
         try:
             (tmp_path / "toy.zip").unlink()
             assert obtain("toy", tmp_path, progress=False).read_bytes() == BODY and len(seen) == 1
@@ -314,10 +318,38 @@ def test_a_known_file_comes_out_of_its_archive(tmp_path):
             del FILES["toy.zip"], FILES["toy"]
 
 
+def test_every_known_file_can_be_had():
+    for name, file in FILES.items():
+        assert file.name == name == Path(name).name
+        assert len(file.digest) == 64 if file.urls else FILES[file.archive].urls and len(file.digest) in (40, 64)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_members_are_read_in_order_and_in_bounded_memory(tmp_path, mode):
+    import tracemalloc
+
+    block = random.Random(0).randbytes(1 << 20)
+    with tarfile.open(tmp_path / "a.tar", mode) as tar:
+        for i in range(24):
+            entry = tarfile.TarInfo(f"top/{'even' if i % 2 == 0 else 'odd'}-{i:02d}")
+            entry.size = len(block)
+            tar.addfile(entry, io.BytesIO(bytes([i]) + block[1:]))
+    tracemalloc.start()
+    seen = []
+    for name, stream in members(tmp_path / "a.tar", "*/even-*"):
+        seen.append((name, stream.read(1)[0], 1 + sum(len(part) for part in iter(lambda: stream.read(1 << 16), b""))))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen == [(f"top/even-{i:02d}", i, len(block)) for i in range(0, 24, 2)] and peak < 1 << 20
+    content = (tmp_path / "a.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(content[: len(content) // 2])
+    with raises(DownloadError, "cut.tar is damaged"):
+        for _, stream in members(tmp_path / "cut.tar", "*"):
+            pass
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
 def test_a_terminal_sees_one_line_and_a_log_whole_lines(tmp_path):
-    import io
-
     master, slave = os.openpty()
     log = io.StringIO()
     with open(slave, "w") as terminal:

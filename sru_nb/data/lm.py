@@ -114,7 +114,7 @@ class Corpus:
         sizes = " | ".join(f"{size:,}" for size in (len(self.vocab), *split_sizes(len(self.data))))
         return f"**{self.note}**\n\n| vocabulary | train | valid | test |\n|---|---|---|---|\n| {sizes} |"
 
-# %% ../../nbs/21_data.lm.ipynb #10430ce1
+# %% ../../nbs/21_data.lm.ipynb #754c2117
 def open_corpus(
     path: str | Path,  # a file
     name: str | None = None,  # None: the file's name
@@ -125,7 +125,7 @@ def open_corpus(
     if not path.is_file():
         seen = "" if Path(given).is_absolute() else f" (the current folder is {Path.cwd()})"
         raise FileNotFoundError(f"corpus={given!r}: {'a folder' if path.is_dir() else 'no such file'}{seen}; "
-                                "expected 'auto', 'enwik8', 'embedded' or the path of a file")
+                                "expected 'auto', 'enwik8', 'text8', 'embedded' or the path of a file")
     stat, name = path.stat(), name or path.name
     if min(split_sizes(stat.st_size)) < 2:
         raise ValueError(f"corpus={given!r}: {f'{stat.st_size} bytes' if stat.st_size else 'an empty file'}; "
@@ -228,25 +228,26 @@ class Streams(Windows):
             raise ValueError(f"state of other streams: {', '.join(differ)}")
         self.position, self.epoch, self._loaded = position, state["epoch"], True
 
-# %% ../../nbs/21_data.lm.ipynb #e44c0b66
+# %% ../../nbs/21_data.lm.ipynb #8d245ca0
 def load_corpus(
-    corpus: str | Path = "auto",  # "auto", "enwik8", "embedded" or the path of a file
-    timeout: float | None = None,  # seconds to wait for a server's answer; None: 4 for "auto", 15 for "enwik8"
+    corpus: str | Path = "auto",  # "auto", "enwik8", "text8", "embedded" or the path of a file
+    timeout: float | None = None,  # seconds to wait for a server's answer; None: 4 for "auto", else 15
     progress: bool = True,  # of a download
 ) -> Corpus:
     "The corpus of that name; its `note` says which it is, and why."
     if not isinstance(corpus, (str, Path)):
-        raise TypeError(f"corpus={corpus!r}: expected 'auto', 'enwik8', 'embedded' or the path of a file")
-    if corpus not in ("auto", "enwik8", "embedded"):
+        raise TypeError(f"corpus={corpus!r}: expected 'auto', 'enwik8', 'text8', 'embedded' or the path of a file")
+    if corpus not in ("auto", "enwik8", "text8", "embedded"):
         return open_corpus(corpus)
     why = ""
     if corpus != "embedded":
+        name = "enwik8" if corpus == "auto" else corpus
         try:
-            why = "from the cache folder" if (cache_dir() / "enwik8").is_file() else "fetched"
-            path = obtain("enwik8", timeout=timeout or (4.0 if corpus == "auto" else 15.0), progress=progress)
-            return open_corpus(path, "enwik8", f"Corpus: enwik8, {path.stat().st_size:,} bytes, {why}, verified")
+            why = "from the cache folder" if (cache_dir() / name).is_file() else "fetched"
+            path = obtain(name, timeout=timeout or (4.0 if corpus == "auto" else 15.0), progress=progress)
+            return open_corpus(path, name, f"Corpus: {name}, {path.stat().st_size:,} bytes, {why}, verified")
         except (DownloadError, OSError) as error:
-            if corpus == "enwik8":
+            if corpus != "auto":
                 raise
             reasons = getattr(error, "reasons", None) or {"enwik8": str(error)}
             why = "; enwik8 could not be had: " + "; ".join(f"{where}: {what}" for where, what in reasons.items())
