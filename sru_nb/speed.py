@@ -7,7 +7,7 @@ __all__ = ['F32', 'BF16', 'PLANS', 'QUICK', 'PARTS', 'median_seconds', 'cache_by
            'sru_step', 'CausalAttention', 'HGRN', 'peers', 'measure_layers', 'measure_step', 'kept_bytes',
            'measure_growth', 'measure_models', 'around', 'describe', 'report', 'main']
 
-# %% ../nbs/90_speed.ipynb #b9309b45
+# %% ../nbs/90_speed.ipynb #f55ba571
 import argparse
 import copy
 import datetime
@@ -20,6 +20,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -27,7 +28,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .checkpoint import write_json
-from .models.language import PRESETS, build_model, next_symbol_loss
+from .models.language import PRESETS, build_model, next_symbol_loss, with_unit
 from .recurrence import make_case, recurrence, recurrence_backward
 from .sru import SRU, SRUCell
 from .testing import relative_error
@@ -367,12 +368,12 @@ def measure_growth(
         last = {row["name"]: row["seconds"] for row in rows if row["L"] == L}
     return rows, absent
 
-# %% ../nbs/90_speed.ipynb #98b68f5c
+# %% ../nbs/90_speed.ipynb #ca50310a
 def measure_models(
     device: torch.device,
     batches: dict[str, tuple[int, int] | None],  # key of `PRESETS` -> (L, B); None: the preset's own
 ) -> list[dict]:  # preset, unit, parameters, L, B, tokens_per_second, error
-    "A training step, without the optimiser's, of each preset and of its peer."
+    "A training step, without the optimiser's, of each preset and of its peers: as large, and as wide and deep."
     rows = []
 
     def error(model):
@@ -385,7 +386,8 @@ def measure_models(
         preset = PRESETS[name]
         L, B = batch or (preset.unroll, preset.batch_size)
         x, y = torch.randint(205, (2, L, B), device=device)
-        models = {unit: build_model(preset, 205, unit).to(device) for unit in ("sru", "lstm")}
+        peers = {"sru": preset, "lstm": with_unit(preset, "lstm", 205), "lstm, same layers": replace(preset, unit="lstm")}
+        models = {unit: build_model(peer, 205).to(device) for unit, peer in peers.items()}
 
         def step(model):
             model.zero_grad(set_to_none=True)
