@@ -604,7 +604,7 @@ class _Reporting(_Resuming):
                 "tokens_per_second": round(speed, 1), "best": self.best, "stopped": stopped,
                 "skipped": self.total["skipped"], "processes": self.accelerator.num_processes}
 
-# %% ../nbs/33_trainer.ipynb #ed17bb2b
+# %% ../nbs/33_trainer.ipynb #b2dd6289
 class Trainer(_Reporting):
     "Trains a model: one loop over steps; an epoch is a view of it."
 
@@ -624,8 +624,9 @@ class Trainer(_Reporting):
                     self._update(self._is_finite(loss, norm))
                     ended = self._limit(late)
                     self._record(loss, norm, count, time.monotonic() - start, ended)
-                    better = self._evaluate() if ended or self._every(self.eval_every) else False
-                    ended = ended or self._limit(late)  # by the evaluation: patience
+                    evaluated = bool(ended) or self._every(self.eval_every)
+                    better = self._evaluate() if evaluated else False
+                    ended = ended or self._limit(evaluated and self._agree(0, 1, None)[3])  # that took its time
                     stopped = ended or signalled
                     if stopped or better or save or self._every(self.save_every):
                         self._save()

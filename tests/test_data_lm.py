@@ -15,7 +15,7 @@ import pytest
 from sru_nb.data.core import FILES, KnownFile
 from sru_nb.testing import close, raises
 
-# %% ../nbs/21_data.lm.ipynb #dbfb1a9f
+# %% ../nbs/21_data.lm.ipynb #c11cf641
 def numbers(size):
     "A corpus in which every item is its own place, so that nothing can be confused."
     return np.arange(size)
@@ -66,6 +66,16 @@ def test_streams_carry_on_across_windows(size, batch_size, unroll):
         if before is not None:
             close(x[0], before)
         before = y[-1]
+
+
+@pytest.mark.parametrize("kind", ["u1", "<u2", ">u2", "<i4", "<u4", ">u4", "<i8"])
+def test_ids_may_be_stored_in_any_integer_type(tmp_path, kind):
+    largest = np.iinfo(kind).max if kind[-1] in "12" else 3_000_000_000 if "u" in kind else 2_000_000_000
+    ids = np.linspace(0, largest, 101).astype(kind)
+    ids.tofile(tmp_path / "ids")
+    for (x, y), (a, b) in zip(Streams(np.memmap(tmp_path / "ids", kind, "r"), 4, 7), Streams(ids.tolist(), 4, 7)):
+        close(x, a)
+        close(y, b)
 
 
 def test_evaluation_with_one_stream_reads_the_whole_text_in_order():

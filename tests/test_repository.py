@@ -208,7 +208,8 @@ def test_no_file_names_a_folder_of_its_author():
 # ---- the package
 
 HEAVY = ["numba", "llvmlite", "cupy", "accelerate", "papermill", "matplotlib", "IPython", "nbdev", "tensorboard",
-         "onnx", "onnxscript", "onnxruntime", "huggingface_hub", "spacy", "tokenizers", "constriction"]
+         "onnx", "onnxscript", "onnxruntime", "huggingface_hub", "spacy", "tokenizers", "constriction",
+         "sklearn"]
 
 
 def test_import_is_light():

@@ -227,7 +227,7 @@ def test_an_unknown_metric_is_an_error(tmp_path):
     with raises(ValueError, "metric='bpc'", "loss, accuracy"):
         run(tmp_path, max_steps=1, metric="bpc", evaluate=lambda model: {"loss": 1, "accuracy": 2}).fit()
 
-# %% ../nbs/33_trainer.ipynb #ccbdade2
+# %% ../nbs/33_trainer.ipynb #e148b0e2
 @pytest.mark.parametrize("what", ["loss nan", "loss inf", "gradient norm nan"])
 def test_nan_loss_stops_before_the_weights_are_touched(what, tmp_path):
     def poison(model, batch, state):
@@ -262,6 +262,23 @@ def test_budget_is_respected(tmp_path):
     assert again["step"] == summary["step"], "the budget counts the whole run"
     more = run(tmp_path, max_seconds=60, max_steps=summary["step"] + 3, resume=True).fit()
     assert more["stopped"] == "max_steps" and more["step"] == summary["step"] + 3
+
+
+def test_an_evaluation_near_the_end_is_the_last(tmp_path, monkeypatch):
+    clock = [0.0]
+
+    def step(model, batch, state):
+        clock[0] += 1
+        return compute_loss(model, batch, state)
+
+    def evaluate(model):
+        clock[0] += 10
+        return {"loss": 0.0}
+
+    trainer = run(tmp_path, max_seconds=45, eval_every=3, evaluate=evaluate, compute_loss=step)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    summary = trainer.fit()
+    assert summary["stopped"] == "max_seconds" and summary["step"] == 9 and clock[0] == 39
 
 
 def checkpoint_step(run_dir):

@@ -71,7 +71,7 @@ def _wide(data, i):  # bytes of the space of two or three bytes that begins at i
         return 3 if 0x80 <= c <= 0x8A or c == 0xA8 or c == 0xA9 or c == 0xAF else 0
     return 3 if b == 0x81 and c == 0x9F else 0
 
-# %% ../../nbs/21a_data.words.ipynb #3a068dc9
+# %% ../../nbs/21a_data.words.ipynb #60f1fc9f
 @_compile
 def _hash(data, start, end):
     key = np.uint64(0xCBF29CE484222325)
@@ -91,24 +91,18 @@ def _same(data, start, end, store, first, last):
 
 
 @_compile
-def _slot(table, key, data, start, end, store, spans):  # of the word data[start:end]; a free one if it is new
-    lower, half, mask = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(len(table) - 1)
-    slot = key & mask
-    while table[slot]:
-        word = np.int64(table[slot] & lower) - 1
-        if table[slot] >> half == key >> half and _same(data, start, end, store, spans[word, 0], spans[word, 1]):
-            break
-        slot = (slot + np.uint64(1)) & mask
-    return slot
-
-
-@_compile
 def _entry(key, word):
     return key & ~np.uint64(0xFFFFFFFF) | np.uint64(word + 1)
 
-# %% ../../nbs/21a_data.words.ipynb #93c9bcd5
+
+@_compile
+def _word(entry):
+    return np.int64(entry & np.uint64(0xFFFFFFFF)) - 1
+
+# %% ../../nbs/21a_data.words.ipynb #188c7b84
 @_compile
 def _scan(data, kind, i, tokens, words, index, spans, hashes, table):  # -> i, tokens, words
+    one, half, mask = np.uint64(1), np.uint64(32), np.uint64(len(table) - 1)
     while i < len(data) and words < len(spans):
         space, wide = kind[data[i]], 0
         if space == 3:
@@ -128,12 +122,17 @@ def _scan(data, kind, i, tokens, words, index, spans, hashes, table):  # -> i, t
                     break
                 i += 1
             key = _hash(data, start, i)
-            slot = _slot(table, key, data, start, i, data, spans)
+            slot = key & mask
+            while table[slot]:
+                word = _word(table[slot])
+                if table[slot] >> half == key >> half and _same(data, start, i, data, spans[word, 0], spans[word, 1]):
+                    break
+                slot = (slot + one) & mask
             if not table[slot]:
                 table[slot] = _entry(key, words)
                 spans[words, 0], spans[words, 1], hashes[words] = start, i, key
                 words += 1
-            index[tokens] = np.int64(table[slot] & np.uint64(0xFFFFFFFF)) - 1
+            index[tokens] = _word(table[slot])
             tokens += 1
     return i, tokens, words
 
@@ -200,36 +199,48 @@ def factorise(
                          "expected text in UTF-8") from error
     return said.lower().encode() if lower else words, index
 
-# %% ../../nbs/21a_data.words.ipynb #81289cf4
+# %% ../../nbs/21a_data.words.ipynb #4b0bc486
 @_compile
 def _add(words, values, fresh, size, store, spans, hashes, table, sums):  # -> how many words there are now
+    one, half, mask = np.uint64(1), np.uint64(32), np.uint64(len(table) - 1)
     start, used = 0, spans[size - 1, 1] if size else 0
     for i in range(len(values)):
         end = start
         while end < len(words) and words[end] != 10:
             end += 1
         key = _hash(words, start, end)
-        slot = _slot(table, key, words, start, end, store, spans)
+        slot = key & mask
+        while table[slot]:
+            word = _word(table[slot])
+            if table[slot] >> half == key >> half and _same(words, start, end, store, spans[word, 0], spans[word, 1]):
+                break
+            slot = (slot + one) & mask
         if not table[slot]:
             table[slot] = _entry(key, size)
             spans[size, 0], spans[size, 1], hashes[size], sums[size] = used, used + end - start, key, fresh
             store[used : used + end - start] = words[start:end]
             used += end - start
             size += 1
-        sums[np.int64(table[slot] & np.uint64(0xFFFFFFFF)) - 1] += values[i]
+        sums[_word(table[slot])] += values[i]
         start = end + 1
     return size
 
 
 @_compile
 def _find(words, found, store, spans, table):
-    start = 0
+    one, half, mask, start = np.uint64(1), np.uint64(32), np.uint64(len(table) - 1), 0
     for i in range(len(found)):
         end = start
         while end < len(words) and words[end] != 10:
             end += 1
-        slot = _slot(table, _hash(words, start, end), words, start, end, store, spans)
-        found[i] = np.int64(table[slot] & np.uint64(0xFFFFFFFF)) - 1
+        key = _hash(words, start, end)
+        slot = key & mask
+        while table[slot]:
+            word = _word(table[slot])
+            if table[slot] >> half == key >> half and _same(words, start, end, store, spans[word, 0], spans[word, 1]):
+                break
+            slot = (slot + one) & mask
+        found[i] = _word(table[slot])
         start = end + 1
 
 # %% ../../nbs/21a_data.words.ipynb #51326c04
@@ -653,7 +664,7 @@ class WordCounts(WordTable):
         vars(counts).update(vars(table), lost=about["lost"], tokens=about["tokens"])
         return counts, about
 
-# %% ../../nbs/21a_data.words.ipynb #e3d79cb3
+# %% ../../nbs/21a_data.words.ipynb #354aa097
 @dataclass(frozen=True)
 class WordSettings:
     "What decides the ids of a text."
@@ -685,6 +696,8 @@ class WordSettings:
                              "every word")
         if self.vocab is not None and (self.max_size or self.min_count > 1):
             raise ValueError(f"vocab={str(self.vocab)!r}: does not go with max_size or min_count")
+        if self.vocab is not None and not Path(self.vocab).is_file():
+            raise FileNotFoundError(f"vocab={str(self.vocab)!r}: no such file")
 
 # %% ../../nbs/21a_data.words.ipynb #1f5b3802
 _EVERY = 30.0  # seconds between two states on the disk
@@ -783,7 +796,10 @@ def _flush(file: BinaryIO):
     file.flush()
     os.fsync(file.fileno())
 
-# %% ../../nbs/21a_data.words.ipynb #0b790509
+# %% ../../nbs/21a_data.words.ipynb #e0662d0f
+_DIGESTS: dict[str, str] = {}  # of this process
+
+
 def _sha256_of_large(path: Path, root: Path, report: Callable[[int], None], large: int = 1 << 26) -> str:
     "SHA-256 of a file, kept in the folder `root` if the file is large."
     stat = path.stat()
@@ -791,10 +807,12 @@ def _sha256_of_large(path: Path, root: Path, report: Callable[[int], None], larg
         return sha256_of(path)
     same = [str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
     name = sha256(json.dumps(same).encode()).hexdigest()
+    if name in _DIGESTS:
+        return _DIGESTS[name]
     if (root / "digests" / name).is_file():
         return (root / "digests" / name).read_text()
     with open(path, "rb") as file:
-        found = _digest(file, report=report)
+        found = _DIGESTS[name] = _digest(file, report=report)
     if not root.exists() or os.access(root, os.W_OK):  # a corpus may lie where nothing can be written
         (root / "digests").mkdir(parents=True, exist_ok=True)
         _store(root / "digests", name, found.encode(), sha256(found.encode()).hexdigest())
@@ -836,18 +854,23 @@ def _key(files: dict, settings: WordSettings) -> str:
     whole = {"format": 1, "parts": [len(part) for part in files.values()], "files": same, "settings": given}
     return sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
-# %% ../../nbs/21a_data.words.ipynb #9ea959cd
+# %% ../../nbs/21a_data.words.ipynb #ee496f1e
 def prepare_words(
     train: str | Path | Text | list,  # path of a text file, plain or .gz, or several
     valid: str | Path | Text | list,
     test: str | Path | Text | list,
     folder: str | Path | None = None,  # the corpus gets a folder of its own in this one; None: `cache_dir()`
     name: str | None = None,  # None: that of the first training file
-    threads: int | None = None,  # None: one for each processor, at most eight
+    threads: int | None = None,  # None: one for each processor, at most eight; each takes some 100 MB
     progress: bool = True,
     **settings,  # fields of `WordSettings`
 ) -> "WordCorpus":
     "The corpus of three texts; prepared if it is not there, in bounded memory."
+    return open_words(_prepared(train, valid, test, folder, name, threads, progress, **settings))
+
+
+def _prepared(train, valid, test, folder, name, threads, progress, **settings) -> Path:
+    "The folder of a corpus that is prepared now."
     settings, threads = WordSettings(**settings), min(cores(), 8) if threads is None else threads
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ValueError(f"threads={threads!r}: expected a whole number of at least 1")
@@ -866,18 +889,18 @@ def prepare_words(
             if not (target / "meta.json").is_file():
                 part.truncate(0)
                 about = _prepare(target, parts, settings, threads, show)
-                now = {part: [_described(text, root, show.silent) for text in texts] for part, texts in parts.items()}
-                if now != files:
+                if files != {part: [_described(text, root, show("digest", 0)) for text in texts]
+                             for part, texts in parts.items()}:
                     raise RuntimeError(f"{name}: a file of it was changed while it was read; prepare it again")
-                about = {"name": name, "files": files, "settings": asdict(settings) | {"vocab": str(settings.vocab)},
-                         **about}
+                about = {"name": name, "files": files, "settings": asdict(settings) | {
+                    "vocab": None if settings.vocab is None else Path(settings.vocab).name}, **about}
                 part.write(json.dumps(about, indent=1).encode())
                 _publish(part, target / "meta.json")
                 for state in ("counts.txt", "train.json", "valid.json", "test.json"):
                     (target / state).unlink(missing_ok=True)
-    return open_words(target)
+    return target
 
-# %% ../../nbs/21a_data.words.ipynb #cd37d69e
+# %% ../../nbs/21a_data.words.ipynb #58423c0c
 class _Shown:
     "Makes progress lines; none at all if they are not wanted."
 
@@ -886,11 +909,15 @@ class _Shown:
 
     def __call__(self, what: str, total: int) -> Callable[[int], None]:
         line = Progress(f"{self.name}, {what}") if self.wanted else None
-        return (lambda done: line(done, total)) if line else self.silent
+        shown = [False]
 
-    @staticmethod
-    def silent(done: int):
-        pass
+        def report(done: int):
+            if line and done < total:
+                line(done, total)
+                shown[0] = line.last > line.start
+            elif line and shown[0]:
+                line.finish(total, "done")
+        return report
 
 
 def _prepare(target: Path, parts: dict, settings: WordSettings, threads: int, show: _Shown) -> dict:
@@ -1226,7 +1253,7 @@ def _given_texts(corpus: str | Path) -> list[Text]:
     raise FileNotFoundError(f"corpus={str(corpus)!r}: {seen}; expected 'auto', {', '.join(map(repr, _PRESETS))}, the "
                             "path of a file or a folder, or 'train.txt,valid.txt,test.txt'")
 
-# %% ../../nbs/21a_data.words.ipynb #54502656
+# %% ../../nbs/21a_data.words.ipynb #5ef1b097
 def load_words(
     corpus: str | Path = "auto",  # see the table
     folder: str | Path | None = None,  # for the prepared corpus; None: `cache_dir()`
@@ -1253,10 +1280,13 @@ def load_words(
             why = f"; {known} could not be had: " + "; ".join(f"{where}: {what}" for where, what in reasons.items())
             known = "embedded"
     if known == "embedded":
+        why = f" of Python's own documentation{why}"
         texts, name = _embedded_texts(root), f"python-{platform.python_version()}-topics"
     elif known not in _PRESETS:
         texts, name = _given_texts(corpus), Path(str(corpus).split(",")[0]).name
     else:
         name = known
-    made = prepare_words(*texts, root, name, threads, progress, **_PRESETS.get(known, {}) | settings)
-    return open_words(made.folder, name, why)
+    others = {"subwords": ("min_count", "unk"), "vocab": ("min_count",)}  # what they do not go with
+    dropped = [preset for setting, presets in others.items() if settings.get(setting) for preset in presets]
+    preset = {key: value for key, value in _PRESETS.get(known, {}).items() if key not in dropped}
+    return open_words(_prepared(*texts, root, name, threads, progress, **preset | settings), name, why)
