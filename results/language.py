@@ -5,8 +5,8 @@ python results/language.py time SECONDS FILE [FILE...]  SRU, SRU++, LSTM, GRU fo
 
 Both run the job 40_enwik8, preset tiny, one run for each unit. `steps` writes language.json: validation curves, and
 what SRU++'s attention and gates do on a line of the test part. `time` writes units.json: each unit first tries two
-learning rates on the first file, for a third of the time each, and keeps the best by validation; the LSTM, with one
-layer and with two.
+settings of learning rate and batch size on the first file, for a third of the time each, and keeps the better one by
+validation.
 """
 
 import base64
@@ -26,10 +26,9 @@ from sru_nb.trainer import load_best
 
 HERE = Path(__file__).resolve().parent
 EVERY = 200  # steps between validations
-TRIED = {"sru": [{"learning_rate": rate} for rate in (2.0, 3.0)],
-         "srupp": [{"learning_rate": rate} for rate in (1.2, 2.0)],
-         "lstm": [{"learning_rate": rate, "num_layers": layers} for layers in (1, 2) for rate in (2.0, 3.0)],
-         "gru": [{"learning_rate": rate} for rate in (2.0, 3.0)]}
+TRIED = {unit: [{"learning_rate": rate, "batch_size": batch} for rate, batch in pairs]
+         for unit, pairs in {"sru": ((2.0, 8), (3.0, 8)), "srupp": ((2.0, 8), (2.0, 32)), "lstm": ((2.0, 8), (3.0, 8)),
+                             "gru": ((3.0, 8), (3.0, 32))}.items()}
 
 
 def train(unit: str, seconds: float, run: Path, corpus: str = "embedded", every: int = EVERY, **more) -> dict:
@@ -74,7 +73,7 @@ def equal_steps(folder: Path, seconds: float = 90):
 
 
 def equal_time(folder: Path, seconds: float, *files: str):
-    "All four units on each file, with the learning rate that did best on the first one."
+    "All four units on each file, with the settings that did best on the first one."
     tried, best = [], {}
     for unit, choices in TRIED.items():
         runs = [train(unit, seconds / 3, folder / f"{unit}-{i}", files[0], 50, **choice)
