@@ -65,7 +65,7 @@ def inside(run: Path) -> dict:
 
 def equal_steps(folder: Path, seconds: float = 90):
     "SRU, LSTM, and SRU++ for four times as long, so that it makes as many steps."
-    rates = {"srupp": {"learning_rate": 1.2}}
+    rates = {"srupp": {"learning_rate": 0.8}}
     models = [train(unit, seconds * (4 if unit == "srupp" else 1), folder / unit, **rates.get(unit, {}))
               for unit in ("sru", "lstm", "srupp")]
     found = inside(folder / "srupp")

@@ -243,14 +243,14 @@ def _find(words, found, store, spans, table):
         found[i] = _word(table[slot])
         start = end + 1
 
-# %% ../../nbs/21a_data.words.ipynb #51326c04
+# %% ../../nbs/21a_data.words.ipynb #5984962a
 class WordTable:
     "Words with a number and a value each."
 
     def __init__(self):
-        self.size, self.store, self.table = 0, np.empty(1 << 12, np.uint8), np.zeros(1 << 10, np.uint64)
-        self.spans, self.hashes, self.sums = np.empty((1 << 9, 2), np.int64), np.empty(1 << 9, np.uint64), np.empty(
-            1 << 9, np.int64)
+        self.size, self.store, self.table = 0, np.empty(4096, np.uint8), np.zeros(1024, np.uint64)
+        self.spans, self.hashes, self.sums = (np.empty(shape, kind) for shape, kind in (
+            ((512, 2), np.int64), (512, np.uint64), (512, np.int64)))
 
     def __len__(self) -> int:
         return self.size
@@ -709,7 +709,7 @@ def _count(piece: _Piece, lower: bool) -> tuple[bytes, np.ndarray, int, int]:
     counts = np.bincount(index + 1, minlength=1)
     return words, counts[1:], int(counts[0]), piece.done
 
-# %% ../../nbs/21a_data.words.ipynb #700513a4
+# %% ../../nbs/21a_data.words.ipynb #30a98475
 def _all_pieces(texts: list[Text], size: int) -> Iterator[_Piece]:
     "The pieces of some texts, one after the other."
     before = 0
@@ -734,7 +734,8 @@ def count_words(
     for words, numbers, lines, done in in_order(partial(_count, lower=settings.lower), todo, threads):
         number += 1
         counts.count(words, numbers)
-        counts.count(settings.eos.encode(), np.array([lines]))
+        if lines:
+            counts.count(settings.eos.encode(), np.array([lines]))
         report(done)
         if state and time.monotonic() - saved >= _EVERY:
             counts.save(state, pieces=number)
@@ -1221,7 +1222,7 @@ def _embedded_texts(root: Path) -> list[Text]:
         made.append(Text(_store(root, name, content, digest)))
     return made
 
-# %% ../../nbs/21a_data.words.ipynb #85ea263a
+# %% ../../nbs/21a_data.words.ipynb #e0ad47d0
 def _split_file(path: Path) -> list[Text]:
     "90, 5 and 5 per cent of a plain file, cut after a line's end, or after a word where a line is too long."
     if _is_gzip(path):
@@ -1248,12 +1249,12 @@ def _given_texts(corpus: str | Path) -> list[Text]:
     elif str(corpus).count(",") == 2:
         return [Text(Path(part.strip()).expanduser().absolute()) for part in str(corpus).split(",")]
     names = ", ".join(pattern.format("train") for pattern in _FOLDERS)
-    seen = f"{path} is a folder without {names}" if path.is_dir() else (
-        f"no such file (the current folder is {Path.cwd()})")
+    where = "" if Path(corpus).is_absolute() else f" (the current folder is {Path.cwd()})"
+    seen = f"{path} is a folder without {names}" if path.is_dir() else f"no such file{where}"
     raise FileNotFoundError(f"corpus={str(corpus)!r}: {seen}; expected 'auto', {', '.join(map(repr, _PRESETS))}, the "
                             "path of a file or a folder, or 'train.txt,valid.txt,test.txt'")
 
-# %% ../../nbs/21a_data.words.ipynb #5ef1b097
+# %% ../../nbs/21a_data.words.ipynb #c47f6dcc
 def load_words(
     corpus: str | Path = "auto",  # see the table
     folder: str | Path | None = None,  # for the prepared corpus; None: `cache_dir()`
@@ -1280,7 +1281,7 @@ def load_words(
             why = f"; {known} could not be had: " + "; ".join(f"{where}: {what}" for where, what in reasons.items())
             known = "embedded"
     if known == "embedded":
-        why = f" of Python's own documentation{why}"
+        why = f", Python's own documentation{why}"
         texts, name = _embedded_texts(root), f"python-{platform.python_version()}-topics"
     elif known not in _PRESETS:
         texts, name = _given_texts(corpus), Path(str(corpus).split(",")[0]).name

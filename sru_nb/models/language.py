@@ -63,7 +63,7 @@ class Preset:
 
 NETWORK = [field.name for field in fields(Preset)][: [field.name for field in fields(Preset)].index("batch_size")]
 
-# %% ../../nbs/13_models.language.ipynb #a4e13246
+# %% ../../nbs/13_models.language.ipynb #804803b2
 def _srupp(d: int, p: int, **other) -> Preset:
     "A run of the SRU++ paper."
     given = dict(unit="srupp", embedding_size=d, layer_norm=True, attention_size=p, optimizer="radam", weight_decay=0.1,
@@ -72,8 +72,8 @@ def _srupp(d: int, p: int, **other) -> Preset:
 
 
 PRESETS = {
-    "tiny": Preset(128, 6, dropout=0.0, layer_norm=True, batch_size=8, unroll=128, eval_unroll=1024, learning_rate=2.0,
-                   warmup=300, peer_layers=1),
+    "tiny": Preset(128, 6, dropout=0.0, batch_size=32, unroll=128, eval_unroll=1024, learning_rate=1.2, warmup=300,
+                   peer_layers=1),
     "base": Preset(1024, 6),  # the program's defaults
     "8x1312": Preset(1312, 8),
     "10x1152": Preset(1152, 10),
