@@ -99,7 +99,7 @@ def _entry(key, word):
 def _word(entry):
     return np.int64(entry & np.uint64(0xFFFFFFFF)) - 1
 
-# %% ../../nbs/21a_data.words.ipynb #188c7b84
+# %% ../../nbs/21a_data.words.ipynb #26d52637
 @_compile
 def _scan(data, kind, i, tokens, words, index, spans, hashes, table):  # -> i, tokens, words
     one, half, mask = np.uint64(1), np.uint64(32), np.uint64(len(table) - 1)
@@ -136,7 +136,7 @@ def _scan(data, kind, i, tokens, words, index, spans, hashes, table):  # -> i, t
             tokens += 1
     return i, tokens, words
 
-
+# %% ../../nbs/21a_data.words.ipynb #e37e886b
 @_compile
 def _rebuilt(hashes, size):  # a table of that many slots with the words that have these hashes
     table, mask = np.zeros(size, np.uint64), np.uint64(size - 1)
@@ -199,7 +199,7 @@ def factorise(
                          "expected text in UTF-8") from error
     return said.lower().encode() if lower else words, index
 
-# %% ../../nbs/21a_data.words.ipynb #4b0bc486
+# %% ../../nbs/21a_data.words.ipynb #9f3f1ba2
 @_compile
 def _add(words, values, fresh, size, store, spans, hashes, table, sums):  # -> how many words there are now
     one, half, mask = np.uint64(1), np.uint64(32), np.uint64(len(table) - 1)
@@ -225,7 +225,7 @@ def _add(words, values, fresh, size, store, spans, hashes, table, sums):  # -> h
         start = end + 1
     return size
 
-
+# %% ../../nbs/21a_data.words.ipynb #034f9871
 @_compile
 def _find(words, found, store, spans, table):
     one, half, mask, start = np.uint64(1), np.uint64(32), np.uint64(len(table) - 1), 0
@@ -396,7 +396,7 @@ class WordVocab:
                 "most_frequent": self.table.words(slice(10)).decode().split("\n"),
                 "sha256": sha256(self.table.words()).hexdigest()}
 
-# %% ../../nbs/21a_data.words.ipynb #38f9011f
+# %% ../../nbs/21a_data.words.ipynb #e7dea354
 _UNKNOWN = ("<unk>", "<UNK>")
 
 
@@ -427,7 +427,7 @@ def make_vocab(
     chosen.add(table.words(places), values[places])
     return WordVocab(chosen, None, unk, eos, **about)
 
-
+# %% ../../nbs/21a_data.words.ipynb #8af18205
 def _by_frequency(table: WordTable, values: np.ndarray, places: np.ndarray) -> np.ndarray:
     "Places sorted by falling value, those of the same value by their words."
     places = places[np.argsort(-values[places], kind="stable")]
@@ -752,14 +752,14 @@ def _encode(piece: _Piece, vocab: "WordVocab | SubwordVocab", dtype: str) -> tup
     counted |= {"tokens": len(ids), "words": len(index), "lines": int(np.count_nonzero(index < 0))}
     return ids.astype(dtype).tobytes(), counted, piece.done
 
-# %% ../../nbs/21a_data.words.ipynb #0ed761a4
+# %% ../../nbs/21a_data.words.ipynb #27c8c981
 def _write_atomically(path: Path, content: str):
     with _claim(path) as part:
         part.truncate(0)
         part.write(content.encode())
         _publish(part, path)
 
-
+# %% ../../nbs/21a_data.words.ipynb #616e9129
 def write_ids(
     dest: Path,  # the file of ids; its state is kept beside it, with the suffix .json
     texts: list[Text],
@@ -797,7 +797,7 @@ def _flush(file: BinaryIO):
     file.flush()
     os.fsync(file.fileno())
 
-# %% ../../nbs/21a_data.words.ipynb #e0662d0f
+# %% ../../nbs/21a_data.words.ipynb #02d02e07
 _DIGESTS: dict[str, str] = {}  # of this process
 
 
@@ -819,7 +819,7 @@ def _sha256_of_large(path: Path, root: Path, report: Callable[[int], None], larg
         _store(root / "digests", name, found.encode(), sha256(found.encode()).hexdigest())
     return found
 
-
+# %% ../../nbs/21a_data.words.ipynb #6a87053d
 def _texts(part: str, given) -> list[Text]:
     "The texts of a part, checked."
     texts = [text if isinstance(text, Text) else Text(Path(text).expanduser().absolute())
@@ -855,7 +855,7 @@ def _key(files: dict, settings: WordSettings) -> str:
     whole = {"format": 1, "parts": [len(part) for part in files.values()], "files": same, "settings": given}
     return sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
-# %% ../../nbs/21a_data.words.ipynb #ee496f1e
+# %% ../../nbs/21a_data.words.ipynb #6d65eea3
 def prepare_words(
     train: str | Path | Text | list,  # path of a text file, plain or .gz, or several
     valid: str | Path | Text | list,
@@ -869,7 +869,7 @@ def prepare_words(
     "The corpus of three texts; prepared if it is not there, in bounded memory."
     return open_words(_prepared(train, valid, test, folder, name, threads, progress, **settings))
 
-
+# %% ../../nbs/21a_data.words.ipynb #14f9c4e9
 def _prepared(train, valid, test, folder, name, threads, progress, **settings) -> Path:
     "The folder of a corpus that is prepared now."
     settings, threads = WordSettings(**settings), min(cores(), 8) if threads is None else threads
@@ -901,7 +901,7 @@ def _prepared(train, valid, test, folder, name, threads, progress, **settings) -
                     (target / state).unlink(missing_ok=True)
     return target
 
-# %% ../../nbs/21a_data.words.ipynb #58423c0c
+# %% ../../nbs/21a_data.words.ipynb #158b2eac
 class _Shown:
     "Makes progress lines; none at all if they are not wanted."
 
@@ -920,7 +920,7 @@ class _Shown:
                 line.finish(total, "done")
         return report
 
-
+# %% ../../nbs/21a_data.words.ipynb #a6c364db
 def _prepare(target: Path, parts: dict, settings: WordSettings, threads: int, show: _Shown) -> dict:
     "Both passes; what `meta.json` says of their results."
     sizes = {part: sum(text.size for text in texts) for part, texts in parts.items()}
@@ -937,7 +937,7 @@ def _prepare(target: Path, parts: dict, settings: WordSettings, threads: int, sh
     file = "tokenizer.json" if settings.subwords else "words.txt"
     return {"dtype": dtype, "parts": told, "vocabulary": {"file": file, "sha256": sha256_of(target / file)}}
 
-
+# %% ../../nbs/21a_data.words.ipynb #2ffb70d3
 def _made_vocab(target: Path, texts: list[Text], settings: WordSettings, threads: int, report):
     "The vocabulary of the training texts, from its file if that is there."
     path = target / ("tokenizer.json" if settings.subwords else "words.txt")
