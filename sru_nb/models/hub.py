@@ -6,7 +6,7 @@
 __all__ = ['LIBRARY', 'FORMAT', 'CONFIG', 'WEIGHTS', 'VOCAB', 'CARD', 'HubError', 'vocab_dict', 'model_card',
            'HubModel']
 
-# %% ../../nbs/12b_models.hub.ipynb #aac9d5da
+# %% ../../nbs/12b_models.hub.ipynb #72b3dd4f
 import copy
 import functools
 import hashlib
@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from .. import __version__
+from ..original import _sync
 
 # %% ../../nbs/12b_models.hub.ipynb #8f384732
 LIBRARY, FORMAT = "sru_nb", 1
@@ -154,23 +155,10 @@ def _unpack_weights(
     if more := _ties(model).items() - ties.items():
         raise HubError(f"{where}: the model ties {dict(more)}, which are tensors of their own in the file")
 
-# %% ../../nbs/12b_models.hub.ipynb #15f40e74
+# %% ../../nbs/12b_models.hub.ipynb #ef5c0919
 def _entry(content: bytes) -> dict:  # "bytes", "sha256"
     "How config.json describes a file."
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _sync(
-    path: Path,  # a file, or a folder for its entries
-):
-    "Wait until a file or the entries of a folder are on the disk."
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open a folder, and needs no such call
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _settle(
