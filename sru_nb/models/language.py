@@ -368,7 +368,7 @@ def mean_loss(
         total, count = sum_over_processes(total, count)
     return total / count
 
-# %% ../../nbs/13_models.language.ipynb #7f79a1f7
+# %% ../../nbs/13_models.language.ipynb #3e4bd9af
 @torch.no_grad()
 def layer_gates(
     model: LanguageModel,  # with unit "sru" or "srupp"
@@ -402,7 +402,8 @@ def plot_gates(
             order = order[torch.linspace(0, len(order) - 1, min(len(order), 32)).long()]
             picture = axis.imshow(values[:, order].T, aspect="auto", vmin=0, vmax=1, cmap="viridis",
                                   interpolation="nearest")
-            axis.set_yticks([]), axis.set_xticks(range(len(text)), text, family="monospace", fontsize=7)
+            axis.set_yticks([]), axis.set_xticks(range(len(text)), text, family="monospace", fontsize=7,
+                                                 rotation=90 if max(map(len, text)) > 1 else 0)  # words stand upright
             axis.tick_params(length=0)
             if layer == 0:
                 axis.set_title(f"{name}, units sorted by their mean", fontsize=9)
