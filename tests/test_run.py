@@ -141,9 +141,10 @@ def test_the_console_command_is_this_one():
 
 # %% ../nbs/34_run.ipynb #c2abe872
 def start(*words, module="sru_nb.run", **options):
-    "Start a command in a process of its own."
+    "Start a command in a process of its own, which Ctrl-C reaches although a shell in the background ignores it."
     words = [sys.executable, "-m", module, *map(str, words)]
-    return subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    return subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
 
 
 def finish(process, seconds=60):
