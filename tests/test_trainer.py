@@ -646,6 +646,7 @@ def test_another_number_of_processes_may_go_on(tmp_path):
 JOB = """
 import os, random, signal, sys, time
 import torch
+from sru_nb.checkpoint import checkpoints
 from sru_nb.trainer import Trainer
 
 class Noise:
@@ -675,14 +676,14 @@ def job(run_dir, max_steps):
                   max_steps=max_steps, log_every=3, clip_norm=1.0, eval_every=20, resume=True, tensorboard=False,
                   evaluate=lambda model: {"loss": compute_loss(model, next(iter(Noise())), None)[0]}).fit())
 
-def attempt(run_dir, seconds):
-    "Run the job in a child and kill it after so long; whether it ended before."
+def attempt(run_dir, seconds, step):
+    "Run the job in a child and kill it after so long, or once it has saved that step; whether it ended before."
     child = os.fork()
     if child == 0:
         job(run_dir, 300)
         os._exit(0)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and not any(int(p.name[5:]) >= step for p in checkpoints(run_dir + "/checkpoints")):
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             sys.exit(status) if status else None
@@ -700,7 +701,8 @@ if sys.argv[1] == "kill":
     job(sys.argv[2] + "/whole", 300)
     took = time.monotonic() - start
     kills = 0
-    while not attempt(sys.argv[2] + "/killed", random.uniform(0, took / 4) if kills < 10 else 600):
+    limits = [(random.uniform(0, took / 4), 60 * i + 60) for i in range(10)] + [(600, 999)]
+    while not attempt(sys.argv[2] + "/killed", *limits[kills]):
         kills += 1
     print("kills", kills)
 else:
