@@ -262,7 +262,7 @@ class _Arguments:
     max_seconds: float = 0  # 0: no limit; the last evaluation and the last save are within it
     clip_norm: float = 0  # largest norm of all gradients together; 0: not clipped
     accumulate: int = 1  # batches a step; an epoch's last step takes those that are left
-    average: float = 0  # decay of a moving average of the weights, which is then what is evaluated; 0: none
+    average: float = 0  # decay of a moving average of the weights, shorter at first, which is then evaluated; 0: none
     nonfinite: str = "stop"  # at a loss or a gradient that is not finite: "stop", or "skip" that step and count it
     patience: int = 0  # evaluations without a new best after which to stop; 0: no limit
     eval_every: int = 0  # steps; 0: only at the end. The end is always evaluated
@@ -494,7 +494,10 @@ class _Resuming(_Keeping):
                                   "with it: resume=True. To start another: another run_dir")
         self.line = _Progress(self.progress if self.main else "off")
         if self.average:
-            self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.average), use_buffers=True)
+            def update(averaged, current, n):  # short at first: the initial weights are soon forgotten
+                get_ema_multi_avg_fn(min(self.average, (1 + int(n)) / (10 + int(n))))(averaged, current, n)
+
+            self.averaged = AveragedModel(self.model, multi_avg_fn=update, use_buffers=True)
         given = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         loaded = load_checkpoint(
             self.run_dir / "checkpoints", model=self.model, optimizer=self.optimizer, config=self.config,

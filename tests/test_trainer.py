@@ -417,7 +417,8 @@ def test_the_average_is_that_of_its_recursion_and_is_what_is_evaluated_and_kept(
             load_weights(path, model)
             now = model.state_dict()
             if step > 2:
-                expected = {k: 0.9 * seen[step - 1][k] + 0.1 * v for k, v in now.items()}
+                decay = step / (step + 9)  # after ten times the 9 steps: 0.9
+                expected = {k: decay * seen[step - 1][k] + (1 - decay) * v for k, v in now.items()}
                 close_all(seen[step], expected)
     assert expected
     trainer = run(tmp_path, seed=1, max_steps=8, **arguments, resume=True)

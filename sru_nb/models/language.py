@@ -74,6 +74,8 @@ def _srupp(d: int, p: int, **other) -> Preset:
 PRESETS = {
     "tiny": Preset(128, 6, dropout=0.0, batch_size=32, unroll=128, eval_unroll=1024, learning_rate=1.2, warmup=300,
                    peer_layers=1),
+    "tiny-text": Preset(128, 6, dropout=0.0, highway_bias=-1.0, layer_norm=True, batch_size=8, unroll=128,
+                        eval_unroll=1024, learning_rate=2.0, warmup=300, peer_layers=1),
     "base": Preset(1024, 6),  # the program's defaults
     "8x1312": Preset(1312, 8),
     "10x1152": Preset(1152, 10),
