@@ -2,7 +2,7 @@
 
 from sru_nb.data.squad import (
     Answer, Batches, Counter, DownloadError, ENTITIES, KEEP, KnownFile, NO_ANSWER, POS, Path, Question, SQUAD_FILES,
-    STATUS, Span, SquadError, Tokenizer, UNKNOWN, _ARRAYS, _Preparation, _Values, _articles, _choose, align,
+    STATUS, Span, SquadError, Tokenizer, UNKNOWN, _ARRAYS, _Preparation, _Values, _articles, _choose, align, ask,
     build_vocabulary, embedded_squad, hashlib, json, load_squad, lru_cache, np, open_squad, prepare, re, read_squad,
     stem, tempfile, torch, unicodedata,
 )
@@ -271,7 +271,7 @@ def test_every_answer_that_is_not_exact_is_counted_and_listed(tmp_path):
     assert found.about["answers"] == dict(exact=3, widened=1, moved=1, excluded=1)
     assert "3 answers not exact" in found._repr_markdown_() and "no parts of speech" in found._repr_markdown_()
 
-# %% ../nbs/23_data.squad.ipynb #259dd055
+# %% ../nbs/23_data.squad.ipynb #56665645
 def features_of(found, index):
     "The features (n, 4) of a question from its batch."
     batches = Batches(found, build_vocabulary(found), keep="all")
@@ -324,6 +324,36 @@ def test_a_trained_pipeline_adds_lemmas_and_tags(tmp_path):
     nlp.get_pipe("entity_ruler").add_patterns([{"label": "DATE", "pattern": "won"}])
     nlp.to_disk(tmp_path / "tiny")  # the same name, another pipeline
     assert prepare(given, model=str(tmp_path / "tiny"), folder=tmp_path, progress=False).path != found.path
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_question_by_itself_equals_the_one_in_a_file(trained, tmp_path):
+    import spacy
+
+    model = None
+    if trained:
+        nlp = spacy.blank("en")
+        nlp.add_pipe("attribute_ruler").add([[{"LOWER": "sold"}]], {"POS": "VERB", "LEMMA": "sell"})
+        nlp.to_disk(tmp_path / "tiny")
+        model = str(tmp_path / "tiny")
+    asked = [(CAFE, "Who sold cakes?"), (CAFE, "e\u0301  sell The")]
+    asked += [(text, "the a?") for text in texts(9, 5) if text.strip()]
+    file = written(tmp_path, squad(*((context, [(question,)]) for context, question in asked)))
+    found = prepare(file, model, tmp_path, progress=False)
+    vocabulary, tokenizer = build_vocabulary(found, size=9), Tokenizer(model)
+    batches = Batches(found, vocabulary, keep="all")
+    for i, (context, question) in enumerate(asked):
+        batch, told, words = ask(question, context, vocabulary, tokenizer)
+        expected = batches.batch(np.array([i]))
+        for name in ("context", "features", "context_pad", "question", "question_pad", "tags"):
+            value = getattr(expected, name)
+            assert (value is None) == (getattr(batch, name) is None) and (name != "tags" or (value is None) != trained)
+            if value is not None:
+                close(getattr(batch, name), value)
+        assert found.answer(i, 0, len(told.start) - 1) == context[told.start[0] : told.end[-1]]
+        assert [question[a:b] for a, b in zip(words.start, words.end)]
+    with raises(SquadError, "question='  '", "no word"):
+        ask("  ", CAFE, vocabulary, tokenizer)
 
 # %% ../nbs/23_data.squad.ipynb #1e45d08d
 def equal(one, two):

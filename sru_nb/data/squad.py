@@ -6,7 +6,7 @@
 __all__ = ['SQUAD_FILES', 'POS', 'ENTITIES', 'STATUS', 'NO_ANSWER', 'UNKNOWN', 'KEEP', 'SquadError', 'Answer',
            'Question', 'Passage', 'read_squad', 'embedded_squad', 'SquadFile', 'open_squad', 'load_squad', 'Tokens',
            'Tokenizer', 'stem', 'Span', 'align', 'Prepared', 'prepare', 'Vocabulary', 'build_vocabulary', 'Batch',
-           'Batches']
+           'Batches', 'ask']
 
 # %% ../../nbs/23_data.squad.ipynb #fed62156
 import ast
@@ -1075,3 +1075,26 @@ class Batches(_Tensors):
         if differ:
             raise ValueError(f"state of other batches: {', '.join(differ)}")
         self.position, self.epoch, self._loaded = position, state["epoch"], True
+
+# %% ../../nbs/23_data.squad.ipynb #1b450a66
+def ask(
+    question: str,
+    passage: str,
+    vocabulary: Vocabulary,
+    tokenizer: Tokenizer,
+) -> tuple[Batch, Tokens, Tokens]:  # of one question; the tokens of the passage and those of the question
+    "A question to a passage, for a model."
+    told, asked = tokenizer(passage), tokenizer(question)
+    for name, text, tokens in (("question", question, asked), ("passage", passage, told)):
+        if not tokens.words:
+            raise SquadError(f"{name}={text[:40]!r}: there is no word in it")
+    lexicon = _Lexicon()
+    context, words = lexicon(told), lexicon(asked)
+    bits = lexicon.matches(context, words)
+    features = np.stack([*(bits >> i & 1 for i in range(3)), _counts(context[1]) / len(bits)], 1, dtype=np.float32)
+    ids = [torch.from_numpy(vocabulary.encode(tokens.words))[:, None] for tokens in (told, asked)]
+    pads, unknown = [torch.zeros(a.shape, dtype=torch.bool) for a in ids], torch.tensor([UNKNOWN])
+    tags = torch.tensor([told.pos, told.entities]).t()[:, None] if tokenizer.trained else None
+    batch = Batch(ids[0], torch.from_numpy(features)[:, None], pads[0], ids[1], pads[1], unknown, unknown,
+                  torch.tensor([0]), tags)
+    return batch, told, asked
