@@ -65,7 +65,7 @@ def naive_bayes(train, test, classes):
     right = sum(guess(words) == label for words, label in zip(test.tokens, test.labels))
     return right / len(test), max(map(test.labels.count, range(classes))) / len(test)
 
-# %% ../nbs/22_data.sentences.ipynb #e08598d8
+# %% ../nbs/22_data.sentences.ipynb #fddd7eba
 KIM = [(r"[^A-Za-z0-9(),!?'`]", " ")] + [(ending, f" {ending}") for ending in ("'s", "'ve", "n't", "'re", "'d", "'ll")]
 SAMPLES = ["", " ", "It's (not) good?!", "they've, we'll; you're I'd don't", "a`b`c n'ts' 'sn't'd've",
            "Zo\xeb's 3.5 1/2 $9", "((?))", "n't", "don't've", "tab\tand\xa0space", "`` quoted ''",
@@ -94,6 +94,7 @@ def test_cleaning_is_a_row_of_substitutions(text):
 def test_original_words_differ_by_backslashes_only(text, sane, original):
     assert " ".join(tokenize(text)) == sane and " ".join(tokenize(text, "original")) == original
     assert [word.lstrip("\\") for word in tokenize(text, "original")] == tokenize(text)
+    assert [word.lower() for word in tokenize(text, "cased")] == tokenize(text)
 
 
 def write_set(folder, name, size, seed=0):

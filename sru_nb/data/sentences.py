@@ -31,21 +31,22 @@ import torch
 from .core import FILES, DownloadError, KnownFile, Progress, obtain, sha256_of, stdlib_files
 from .lm import _whole
 
-# %% ../../nbs/22_data.sentences.ipynb #3e962709
+# %% ../../nbs/22_data.sentences.ipynb #c6c676d2
 _JUNK = re.compile(r"[^A-Za-z0-9(),!?'`]")
 _ENDING = re.compile(r"('s|'ve|n't|'re|'d|'ll)")
 _MARK = re.compile(r"([,!()?])")
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
-def _kim(text: str, mark: Callable | str) -> list[str]:
+def _kim(text: str, mark: Callable | str = r" \1 ") -> list[str]:
     "Kim's cleaning, with `mark` in place of each mark."
-    return _MARK.sub(mark, _ENDING.sub(r" \1", _JUNK.sub(" ", text))).lower().split()
+    return _MARK.sub(mark, _ENDING.sub(r" \1", _JUNK.sub(" ", text))).split()
 
 
 TOKENS: dict[str, Callable[[str], list[str]]] = {
-    "sane": lambda text: _kim(text, r" \1 "),
-    "original": lambda text: _kim(text, lambda found: f" {found[0]} " if found[0] in ",!" else f" \\{found[0]} "),
+    "sane": lambda text: _kim(text.lower()),
+    "cased": _kim,
+    "original": lambda text: _kim(text.lower(), lambda m: f" {m[0]} " if m[0] in ",!" else f" \\{m[0]} "),
     "words": lambda text: _WORD.findall(text.lower()),
     "split": str.split,
 }
@@ -53,7 +54,7 @@ TOKENS: dict[str, Callable[[str], list[str]]] = {
 
 def tokenize(
     text: str,
-    tokens: str = "sane",  # "sane", "original", "words" or "split"
+    tokens: str = "sane",  # "sane", "cased", "original", "words" or "split"
 ) -> list[str]:
     "The words of a text."
     if tokens not in TOKENS:
@@ -323,19 +324,19 @@ def _sum_of(files: dict[str, str]) -> str:
         return next(iter(files.values()))
     return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in files.items()).encode()).hexdigest()
 
-# %% ../../nbs/22_data.sentences.ipynb #9caefffd
+# %% ../../nbs/22_data.sentences.ipynb #78eaad26
 def load_published(
     name: str,  # "mr", "subj", "cr", "mpqa", "trec", "sst" or "sst-sentences"
     folder: str | Path | None = None,  # has the files under their names; None: verified download
-    tokens: str = "sane",  # "sane" or, backslashes and all, "original"
+    tokens: str = "sane",  # "sane", "cased" or, backslashes and all, "original"
     timeout: float = 15.0,  # seconds, as in `fetch`
     progress: bool = True,  # of a download
 ) -> SentenceCorpus:
     "One of the sets of the SRU paper's Table 1."
     if name not in SETS:
         raise ValueError(f"name={name!r}: expected {', '.join(map(repr, SETS))}")
-    if tokens not in ("sane", "original"):
-        raise ValueError(f"tokens={tokens!r}: expected 'sane' or 'original'")
+    if tokens not in ("sane", "cased", "original"):
+        raise ValueError(f"tokens={tokens!r}: expected 'sane', 'cased' or 'original'")
     published = SETS[name]
     paths, said = _find(name, None if folder is None else Path(folder).expanduser(), timeout, progress)
     tokens, given = "split" if published.cleaned else tokens, {}
