@@ -33,7 +33,8 @@ def run(name: str, folder: str, made: Path) -> dict:
     given = {"corpus": name, **RECIPE, **SETS[name]} if name in SETS else {"corpus": "sst-sentences", **TIME}
     job = [sys.executable, "-m", "papermill", "--no-progress-bar", HERE.parent / "nbs" / "43_sentences.ipynb",
            made / f"{name}.ipynb"]
-    subprocess.run([str(part) for part in job + [x for pair in {**given, "folder": folder, "run_dir": made / name}.items() for x in ("-p", *pair)]], check=True)
+    parameters = given | {"folder": folder, "run_dir": made / name}
+    subprocess.run([str(x) for x in job + [x for pair in parameters.items() for x in ("-p", *pair)]], check=True)
     found = json.loads((made / name / "results.json").read_text())
     print(name, found["encoders"], flush=True)
     return dict(corpus=found["corpus"], given=given, runs=found["runs"], encoders=found["encoders"])
