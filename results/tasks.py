@@ -1,0 +1,75 @@
+"""Train what 92_tasks compares, on a machine that does nothing else:
+
+python results/tasks.py sentences FOLDER             SRU, LSTM and CNN on the six sets, whose files FOLDER holds
+python results/tasks.py sentences FOLDER mr trec     only these sets; the other rows of the table stay
+python results/tasks.py reading TRAIN VALID EPOCHS   SRU and LSTM as readers, on two files in SQuAD's format
+
+`sentences` runs the job 43_sentences once for each set, folds 0 to 2 in as many processes as there are cores; then on
+SST once more, one run at a time and with vectors that stay as they are, as the seconds of the paper's Table 1 were
+measured ("time"). `reading` runs the job 44_squad once for each encoder. They write sentences.json and reading.json.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from sru_nb.checkpoint import write_json
+from sru_nb.speed import describe
+
+HERE = Path(__file__).resolve().parent
+RECIPE = dict(compare="lstm,cnn", bidirectional=True, pooling="max", min_count=2, label_smoothing=0.1, average=0.995,
+              learning_rate=0.002, embedding_rate=0.25, epochs=10, patience=3, fold="0,1,2", workers=0)
+SMALL = dict(embedding_rate=0.1, epochs=20, patience=5)
+SETS = {"mr": {}, "subj": {}, "mpqa": {}, "cr": SMALL, "trec": dict(**SMALL, tokens="cased", pooling="last"),
+        "sst-sentences": dict(fold="0", repeats=3)}
+TIME = dict(compare="lstm,cnn", tune="no", epochs=5, patience=0)
+
+
+def run(notebook: str, given: dict, run_dir: Path) -> dict:
+    "One run of a job: its results."
+    job = [sys.executable, "-m", "papermill", "--no-progress-bar", HERE.parent / "nbs" / f"{notebook}.ipynb",
+           run_dir.with_suffix(".ipynb")]
+    pairs = (given | {"run_dir": run_dir}).items()
+    subprocess.run([str(x) for x in job + [x for pair in pairs for x in ("-p", *pair)]], check=True)
+    return json.loads((run_dir / "results.json").read_text())
+
+
+def keep(path: Path, **rows):
+    "Write what was measured, with the machine that did it."
+    write_json(path, describe(torch.device("cpu")) | rows)
+
+
+def sentences(folder: str, *names: str):
+    path, known = HERE / "sentences.json", [*SETS, "time"]
+    if not Path(folder).is_dir() or set(names) - set(known):
+        sys.exit(__doc__)
+    sets = json.loads(path.read_text())["sets"] if path.exists() and names else {}
+    with tempfile.TemporaryDirectory() as made:
+        for name in names or known:
+            given = {"corpus": name, **RECIPE, **SETS[name]} if name in SETS else {"corpus": "sst-sentences", **TIME}
+            found = run("43_sentences", given | {"folder": Path(folder).absolute()}, Path(made) / name)
+            sets[name] = dict(given=given) | {key: found[key] for key in ("corpus", "runs", "encoders")}
+            keep(path, sets=sets)
+
+
+def reading(train: str, valid: str, epochs: str):
+    files, readers = [str(Path(name).absolute()) for name in (train, valid)], {}
+    with tempfile.TemporaryDirectory() as made:
+        for encoder in ("sru", "lstm"):
+            given = dict(encoder=encoder, epochs=int(epochs))
+            found = run("44_squad", given | {"corpus": ",".join(files)}, Path(made) / encoder)
+            lines = map(json.loads, (Path(made) / encoder / "metrics.jsonl").read_text().splitlines())
+            readers[encoder] = dict(given=given, f1_of_epochs=[
+                round(line["f1"], 2) for line in lines if line["kind"] == "valid"]) | {key: found[key] for key in (
+                    "corpus", "metrics", "network_parameters", "encoder_parameters", "seconds_an_epoch", "groups")}
+            keep(HERE / "reading.json", readers=readers)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or sys.argv[1] not in ("sentences", "reading"):
+        sys.exit(__doc__)
+    {"sentences": sentences, "reading": reading}[sys.argv[1]](*sys.argv[2:])
