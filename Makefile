@@ -28,7 +28,7 @@ train: $(READY)
 test: $(READY)
 	$(BIN)/python -m sru_nb.export --check
 	$(BIN)/python -m ruff check
-	$(BIN)/python -m pytest -q tests
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
 	$(BIN)/python tests/run_notebooks.py library
 	$(BIN)/python tests/run_notebooks.py jobs
 

@@ -1,7 +1,7 @@
-"""Run the notebooks through papermill, each in a process and a folder of its own.
+"""Run the notebooks through papermill, two at a time, each in a process and a folder of its own.
 
-python tests/run_notebooks.py library            every notebook but the jobs, two at a time
-python tests/run_notebooks.py jobs               the jobs, tiny, one after the other
+python tests/run_notebooks.py library            every notebook but the jobs
+python tests/run_notebooks.py jobs               the jobs, tiny
 python tests/run_notebooks.py library 01 20      only those whose name begins so
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 600  # no notebook may take longer
+WORKERS = 2
 
 # What makes each job small. `run_dir` is added; everything else keeps its default.
 JOBS = {
@@ -31,7 +32,7 @@ def is_job(path):
     return path.stem[:1] == "4"
 
 
-def run(path, folder, workers):
+def run(path, folder):
     """Run one notebook; return (seconds, what went wrong or None)."""
     folder.mkdir()
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", folder, path, folder / "out.ipynb"]
@@ -40,7 +41,7 @@ def run(path, folder, workers):
             return 0.0, "JOBS in tests/run_notebooks.py does not say what makes it small"
         for name, value in {**JOBS[path.stem], "run_dir": folder / "run"}.items():
             command += ["-p", name, value]
-    env = {**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers)),
+    env = {**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // WORKERS)),
            "SRU_NB_TESTS": "on" if path.stem == "00_testing" else "off"}  # the exported tests are pytest's
     start = time.perf_counter()
     try:
@@ -60,9 +61,9 @@ def run(path, folder, workers):
 def main(kind, *begins):
     paths = [path for path in sorted((ROOT / "nbs").glob("[!._]*.ipynb")) if is_job(path) == (kind == "jobs")]
     paths = [path for path in paths if not begins or path.name.startswith(begins)]
-    workers, errors = (1 if kind == "jobs" else 2), {}
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
-        results = pool.map(lambda path: run(path, Path(folder) / path.stem, workers), paths)
+    errors = {}
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
+        results = pool.map(lambda path: run(path, Path(folder) / path.stem), paths)
         for path, (seconds, error) in zip(paths, results):
             print(f"{'ok    ' if error is None else 'FAILED'} {seconds:6.1f} s  {path.name}", flush=True)
             if error is not None:
