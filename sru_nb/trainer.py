@@ -243,7 +243,7 @@ def _leave():
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
-# %% ../nbs/33_trainer.ipynb #a43bd4ee
+# %% ../nbs/33_trainer.ipynb #4589f680
 @dataclass(eq=False, repr=False)
 class _Arguments:
     "The parameters of a `Trainer`."
@@ -481,7 +481,15 @@ class _Keeping(_Stepping):
         "Epochs done, with the fraction of the one in progress."
         return round(self.step / self.steps_an_epoch, 4)
 
-# %% ../nbs/33_trainer.ipynb #ec3fecb8
+# %% ../nbs/33_trainer.ipynb #ff954a07
+def _moving_average(decay: float):
+    "An update for `AveragedModel`, short at first: the initial weights are soon forgotten."
+    def update(averaged, current, n):
+        get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(averaged, current, n)
+
+    return update
+
+
 class _Resuming(_Keeping):
     "The beginning of a run."
 
@@ -494,10 +502,7 @@ class _Resuming(_Keeping):
                                   "with it: resume=True. To start another: another run_dir")
         self.line = _Progress(self.progress if self.main else "off")
         if self.average:
-            def update(averaged, current, n):  # short at first: the initial weights are soon forgotten
-                get_ema_multi_avg_fn(min(self.average, (1 + int(n)) / (10 + int(n))))(averaged, current, n)
-
-            self.averaged = AveragedModel(self.model, multi_avg_fn=update, use_buffers=True)
+            self.averaged = AveragedModel(self.model, multi_avg_fn=_moving_average(self.average), use_buffers=True)
         given = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         loaded = load_checkpoint(
             self.run_dir / "checkpoints", model=self.model, optimizer=self.optimizer, config=self.config,

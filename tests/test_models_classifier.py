@@ -4,7 +4,7 @@ from sru_nb.models.classifier import (
     ENCODERS, SentenceClassifier, class_loss, count_parameters, percent_right, predict_logits, word_weights,
 )
 
-# %% ../nbs/14_models.classifier.ipynb #d484b3a1
+# %% ../nbs/14_models.classifier.ipynb #e9f84502
 import pytest
 import torch
 

@@ -342,7 +342,7 @@ def test_bad_arguments_are_named(name, value, error, tmp_path):
         run(tmp_path / "new", **{"max_steps": 1} | {name: value})
     assert not (tmp_path / "new").exists()
 
-# %% ../nbs/33_trainer.ipynb #cc0e9fc4
+# %% ../nbs/33_trainer.ipynb #9a5b89bc
 class Ragged(Windows):
     "Windows of which the second half has half the sequences."
 
@@ -643,7 +643,7 @@ def test_another_number_of_processes_may_go_on(tmp_path):
     assert done.returncode == 0 and "saved by 2 processes and this run has 1" in done.stderr, done.stderr
     assert checkpoint_step(tmp_path / "run") == 50
 
-# %% ../nbs/33_trainer.ipynb #496a7abf
+# %% ../nbs/33_trainer.ipynb #dc3f2844
 JOB = """
 import os, random, signal, sys, time
 import torch

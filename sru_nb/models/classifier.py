@@ -126,7 +126,17 @@ def _recurrent(encoder, size, hidden_size, num_layers, dropout, bidirectional, h
         return SRU(size, hidden_size, num_layers, dropout, **options)
     return SRUpp(size, hidden_size, projection or max(1, hidden_size // 4), num_layers, dropout, **options)
 
-# %% ../../nbs/14_models.classifier.ipynb #f04fadc8
+# %% ../../nbs/14_models.classifier.ipynb #228245d1
+def _check_vectors(matrix, shape: Sequence[int]) -> torch.Tensor:
+    "Word vectors, if they are as many and as long as they should be."
+    matrix, shape = torch.as_tensor(matrix), tuple(shape)
+    if tuple(matrix.shape) != shape:
+        raise ValueError(f"matrix has shape {tuple(matrix.shape)}, expected (vocab_size, embedding_size) = {shape}")
+    if not torch.isfinite(matrix).all():
+        raise ValueError(f"matrix has {int((~torch.isfinite(matrix)).sum())} numbers that are not finite")
+    return matrix
+
+
 class SentenceClassifier(nn.Module, HubModel, pipeline_tag="text-classification", tags=("sentence-classifier",)):
     "The class of a sentence, by SRU or one of its peers (Lei et al. 2018, section 4.1)."
 
@@ -182,12 +192,7 @@ class SentenceClassifier(nn.Module, HubModel, pipeline_tag="text-classification"
         matrix: torch.Tensor,  # (V, n)
     ):
         "Take word vectors as embeddings."
-        matrix, shape = torch.as_tensor(matrix), tuple(self.embedding.weight.shape)
-        if tuple(matrix.shape) != shape:
-            raise ValueError(f"matrix has shape {tuple(matrix.shape)}, expected (vocab_size, embedding_size) = {shape}")
-        if not torch.isfinite(matrix).all():
-            raise ValueError(f"matrix has {int((~torch.isfinite(matrix)).sum())} numbers that are not finite")
-        self.embedding.weight.copy_(matrix)
+        self.embedding.weight.copy_(_check_vectors(matrix, self.embedding.weight.shape))
 
     def card_example(
         self,
@@ -248,7 +253,7 @@ def count_parameters(
         n = m * d
     return total + n * (a["pooling"] == "attention") + (n + 1) * num_classes
 
-# %% ../../nbs/14_models.classifier.ipynb #d5910ec8
+# %% ../../nbs/14_models.classifier.ipynb #388cc97d
 def label_loss(
     logits: torch.Tensor,  # (B, C)
     labels: torch.Tensor,  # (B,) int64, or (B, C) of 0 and 1 for any number of them

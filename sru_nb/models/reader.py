@@ -8,7 +8,7 @@ __all__ = ['READER_ENCODERS', 'LENGTH_GROUPS', 'WordVectors', 'Alignment', 'Enco
            'best_spans', 'Prediction', 'predict', 'answer_texts', 'highlight', 'Reading', 'read', 'plot_reading',
            'question_word', 'length_group', 'group_scores', 'plot_groups', 'Stopwatch']
 
-# %% ../../nbs/15_models.reader.ipynb #4ec3431d
+# %% ../../nbs/15_models.reader.ipynb #b453ec94
 import html
 import inspect
 import math
@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..matmul import matmul
-from .classifier import Pooling, through_packed, together
+from .classifier import Pooling, _check_vectors, through_packed, together
 from .hub import HubModel
 from ..sru import SRUCell, _probability, _whole
 from ..srupp import SRUppCell, srupp_layer_costs
@@ -206,7 +206,7 @@ class _Network(_Parts):
             scores = torch.cat([scores, self.none(q).float()[None]])
         return scores.log_softmax(0)
 
-# %% ../../nbs/15_models.reader.ipynb #433f39ba
+# %% ../../nbs/15_models.reader.ipynb #7f55ca12
 class Reader(_Network, HubModel, pipeline_tag="question-answering", tags=("reader",)):
     "The document reader of DrQA around SRU or one of its peers (Chen et al. 2017; Lei et al. 2018, section 4.2)."
 
@@ -252,11 +252,7 @@ class Reader(_Network, HubModel, pipeline_tag="question-answering", tags=("reade
         matrix: torch.Tensor,  # (V, n)
     ):
         "Take word vectors; that of the pad becomes zero."
-        matrix, shape = torch.as_tensor(matrix), (self.vocab_size, self.words.tuned.shape[1])
-        if tuple(matrix.shape) != shape:
-            raise ValueError(f"matrix has shape {tuple(matrix.shape)}, expected (vocab_size, embedding_size) = {shape}")
-        if not torch.isfinite(matrix).all():
-            raise ValueError(f"matrix has {int((~torch.isfinite(matrix)).sum())} numbers that are not finite")
+        matrix = _check_vectors(matrix, (self.vocab_size, self.words.tuned.shape[1]))
         for rows, values in zip((self.words.tuned, self.words.fixed), matrix.split((len(self.words.tuned),
                                                                                     len(self.words.fixed)))):
             rows.copy_(values)
