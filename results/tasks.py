@@ -3,13 +3,16 @@
 python results/tasks.py sentences FOLDER             SRU, LSTM and CNN on the six sets, whose files FOLDER holds
 python results/tasks.py sentences FOLDER mr trec     only these sets; the other rows of the table stay
 python results/tasks.py reading TRAIN VALID EPOCHS   SRU and LSTM as readers, on two files in SQuAD's format
+python results/tasks.py preparing TRAIN              seconds and memory to prepare such a file, and ten times as much
 
 `sentences` runs the job 43_sentences once for each set, folds 0 to 2 in as many processes as there are cores; then on
 SST once more, one run at a time and with vectors that stay as they are, as the seconds of the paper's Table 1 were
-measured ("time"). `reading` runs the job 44_squad once for each encoder. They write sentences.json and reading.json.
+measured ("time"). `reading` runs the job 44_squad once for each encoder. `preparing` makes a file of ten copies, each
+passage a little different. They write sentences.json, reading.json and preparing.json.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -69,7 +72,42 @@ def reading(train: str, valid: str, epochs: str):
             keep(HERE / "reading.json", readers=readers)
 
 
+PREPARE = """
+import json, sys, time
+from sru_nb.data.squad import open_squad, prepare
+
+def megabytes():  # getrusage would count the parent's before this program began
+    return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+before, began = megabytes(), time.monotonic()
+prepare(open_squad(sys.argv[1]))
+print(json.dumps(dict(seconds=time.monotonic() - began, peak_megabytes=megabytes(), before_megabytes=before)))
+"""
+
+
+def preparing(train: str):
+    once, rows = json.loads(Path(train).read_text()), []
+    with tempfile.TemporaryDirectory() as made:
+        for copies in (1, 1, 10):  # the first makes the caches of the modules warm
+            articles = []
+            for copy in range(copies):
+                articles += json.loads(json.dumps(once["data"]))
+                for passage in (p for article in articles[-len(once["data"]):] for p in article["paragraphs"]):
+                    passage["context"] += f" Copy {copy}."
+                    for question in passage["qas"]:
+                        question["id"] += f"-{copy}"
+            path = Path(made) / f"{len(rows)}.json"
+            path.write_text(json.dumps(once | {"data": articles}))
+            done = subprocess.run([sys.executable, "-c", PREPARE, path], check=True, capture_output=True, text=True,
+                                  env=os.environ | {"SRU_NB_CACHE": f"{made}/cache{len(rows)}"})
+            found = json.loads(done.stdout.splitlines()[-1])
+            rows.append(dict(copies=copies, megabytes=path.stat().st_size / 1e6) | found)
+    keep(HERE / "preparing.json", rows=rows[1:])
+
+
+TASKS = {"sentences": sentences, "reading": reading, "preparing": preparing}
+
 if __name__ == "__main__":
-    if len(sys.argv) < 3 or sys.argv[1] not in ("sentences", "reading"):
+    if len(sys.argv) < 3 or sys.argv[1] not in TASKS:
         sys.exit(__doc__)
-    {"sentences": sentences, "reading": reading}[sys.argv[1]](*sys.argv[2:])
+    TASKS[sys.argv[1]](*sys.argv[2:])
