@@ -289,7 +289,7 @@ LABELS = [["b", "a"], [5, -7], [True, False], np.array([3, 1], np.int16), np.arr
           [[0], []], np.array([[0, 1, 1], [1, 0, 1]]), [[0, 1], [1, 0]], np.array([[True, False], [False, False]])]
 
 
-@pytest.mark.parametrize("pair", [pytest.param(pair, id=repr(pair)) for pair in LABELS])
+@pytest.mark.parametrize("pair", LABELS)
 def test_labels_come_back_as_they_were_from_fit_and_from_disk(pair, tmp_path):
     texts = ["good film", "bad plot"] * 8
     y = np.concatenate([pair] * 8) if isinstance(pair, np.ndarray) else list(pair) * 8
