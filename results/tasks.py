@@ -7,8 +7,9 @@ python results/tasks.py preparing TRAIN              seconds and memory to prepa
 
 `sentences` runs the job 43_sentences once for each set, folds 0 to 2 in as many processes as there are cores; then on
 SST once more, one run at a time and with vectors that stay as they are, as the seconds of the paper's Table 1 were
-measured ("time"). `reading` runs the job 44_squad once for each encoder. `preparing` makes a file of ten copies, each
-passage a little different. They write sentences.json, reading.json and preparing.json.
+measured ("time"; the seconds of each epoch after the first). `reading` runs the job 44_squad once for each encoder.
+`preparing` makes a file of ten copies, each passage a little different. They write sentences.json, reading.json and
+preparing.json.
 """
 
 import json
@@ -18,10 +19,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from sru_nb.checkpoint import write_json
 from sru_nb.speed import describe
+from sru_nb.trainer import history
 
 HERE = Path(__file__).resolve().parent
 RECIPE = dict(compare="lstm,cnn", bidirectional=True, pooling="max", min_count=2, label_smoothing=0.1, average=0.995,
@@ -29,7 +32,7 @@ RECIPE = dict(compare="lstm,cnn", bidirectional=True, pooling="max", min_count=2
 SMALL = dict(embedding_rate=0.1, epochs=20, patience=5)
 SETS = {"mr": {}, "subj": {}, "mpqa": {}, "cr": SMALL, "trec": dict(**SMALL, tokens="cased", pooling="last"),
         "sst-sentences": dict(fold="0", repeats=3)}
-TIME = dict(compare="lstm,cnn", tune="no", epochs=5, patience=0)
+TIME = dict(compare="lstm,cnn", tune="no", epochs=8, patience=0)
 
 
 def run(notebook: str, given: dict, run_dir: Path) -> dict:
@@ -56,6 +59,10 @@ def sentences(folder: str, *names: str):
             given = {"corpus": name, **RECIPE, **SETS[name]} if name in SETS else {"corpus": "sst-sentences", **TIME}
             found = run("43_sentences", given | {"folder": Path(folder).absolute()}, Path(made) / name)
             sets[name] = dict(given=given) | {key: found[key] for key in ("corpus", "runs", "encoders")}
+            if name == "time":  # the first epoch also loads the kernels
+                runs = {"sru": "", "lstm": "copies/lstm-fold0-seed1", "cnn": "copies/cnn-fold0-seed1"}
+                sets[name]["epoch_seconds"] = {unit: [round(float(seconds), 3) for seconds in np.diff(
+                    history(Path(made) / name / where)["valid"]["seconds"])] for unit, where in runs.items()}
             keep(path, sets=sets)
 
 

@@ -271,7 +271,7 @@ class Reader(_Network, HubModel, pipeline_tag="question-answering", tags=("reade
                 f"known = partial(ask, vocabulary=words, tokenizer=Tokenizer({pipeline}))\n"
                 "print(read(model, known, 'Who sang?', 'On Sunday a choir sang in the hall.').text)")
 
-# %% ../../nbs/15_models.reader.ipynb #d8472b15
+# %% ../../nbs/15_models.reader.ipynb #33d8612d
 class ReaderBatch(NamedTuple):
     "Questions side by side, as `data.squad` has them. L: words of the longest passage, M: of the longest question."
 
@@ -286,11 +286,11 @@ class ReaderBatch(NamedTuple):
     tags: torch.Tensor | None = None  # (L, B, kinds) int64
 
 
-def _scores_of(model: nn.Module, batch) -> torch.Tensor:  # as `Reader.forward`
-    "A model on a batch, on the model's device."
+def _given(model: nn.Module, batch: ReaderBatch) -> list[torch.Tensor | None]:
+    "What a model is called with, on the model's device."
     device = next(model.parameters()).device
     given = (batch.context, batch.features, batch.context_pad, batch.question, batch.question_pad, batch.tags)
-    return model(*(a if a is None else a.to(device, non_blocking=True) for a in given))
+    return [a if a is None else a.to(device, non_blocking=True) for a in given]
 
 # %% ../../nbs/15_models.reader.ipynb #838de67b
 def encoder_parameters(kind: str, n: int, d: int, layers: int, p: int = 0, layer_norm: bool = False) -> int:
@@ -345,14 +345,14 @@ def with_encoder(
     return min(map(sized, range(1, 2049)),
                key=lambda given: abs(count_parameters(**given | {"vocab_size": 0}) - target))
 
-# %% ../../nbs/15_models.reader.ipynb #9d6b90f0
+# %% ../../nbs/15_models.reader.ipynb #76fe552d
 def reader_loss(
     model: nn.Module,  # a `Reader`, or one wrapped for several processes
     batch: ReaderBatch,
     state=None,  # there is none; as the trainer wants it
 ):  # mean loss in nats, None, the number of questions that count
     "The loss of a batch of questions; those whose answer is not known do not count."
-    log_probs = _scores_of(model, batch)
+    log_probs = model(*_given(model, batch))
     places, right = len(batch.context), torch.stack([batch.start, batch.end], 1).to(log_probs.device)  # (B, 2)
     if len(log_probs) == places and (right == -1).any():
         raise ValueError("batch has questions without an answer, expected none: the model was built without no_answer")
@@ -388,7 +388,7 @@ def best_spans(
     best, place = torch.cat(both).max(0)
     return Spans(place % L, place % L + place // L, best, none)
 
-# %% ../../nbs/15_models.reader.ipynb #d7c61ccb
+# %% ../../nbs/15_models.reader.ipynb #e61a6446
 class Prediction(NamedTuple):
     "What a reader says to a question."
 
@@ -412,7 +412,7 @@ def predict(
     training, found, corpus = model.training, [], batches.corpus
     model.eval()
     for batch in batches:
-        spans = best_spans(_scores_of(model, batch), model.no_answer, max_words)
+        spans = best_spans(model(*_given(model, batch)), model.no_answer, max_words)
         for index, first, last, best, none in zip(batch.index.tolist(), *(part.tolist() for part in spans)):
             answered = none - best <= threshold
             text = corpus.answer(index, first, last) if answered else ""
@@ -458,7 +458,7 @@ class Reading(NamedTuple):
         return (f"<p><i>{html.escape(self.question)}</i> → {answer} ({self.score:.2f})</p>"
                 f"<p>{highlight(self.passage, self.start, self.end)}</p>")
 
-# %% ../../nbs/15_models.reader.ipynb #5b7c246c
+# %% ../../nbs/15_models.reader.ipynb #0349e8b9
 @torch.no_grad()
 def read(
     model: Reader,
@@ -471,26 +471,16 @@ def read(
     "The answer that a passage has to a question."
     (batch, told, asked), training = ask(question, passage), model.training
     model.eval()
-    with_inside = _scores_of(_Inside(model), batch)
+    inside = model.inside(*_given(model, batch))
     model.train(training)
-    spans = best_spans(with_inside.log_probs, model.no_answer, max_words)
+    spans = best_spans(inside.log_probs, model.no_answer, max_words)
     first, last, best, none = (part.item() for part in spans)
     start, end = (told.start[first], told.end[last]) if none - best <= threshold else (-1, -1)
     return Reading(question, passage, passage[start:end] if start >= 0 else "", math.exp(best), none - best, start, end,
                    [passage[a:b] for a, b in zip(told.start, told.end)],
                    [question[a:b] for a, b in zip(asked.start, asked.end)],
-                   with_inside.log_probs[: len(batch.context), 0].exp().cpu(), with_inside.aligned[0].cpu())
+                   inside.log_probs[: len(batch.context), 0].exp().cpu(), inside.aligned[0].cpu())
 
-
-class _Inside(nn.Module):
-    "A reader whose call gives all that is inside."
-
-    def __init__(self, model: Reader):
-        super().__init__()
-        self.model = model
-
-    def forward(self, *given) -> Inside:
-        return self.model.inside(*given)
 
 # %% ../../nbs/15_models.reader.ipynb #c8ff8f0d
 def plot_reading(
