@@ -32,15 +32,28 @@ def is_job(path):
     return path.stem[:1] == "4"
 
 
+def execute(path, folder, parameters):
+    """Run one notebook in this process; its kernel is met by files, since two may choose the same port at once."""
+    import papermill
+    from jupyter_client import AsyncKernelManager
+
+    class Manager(AsyncKernelManager):
+        def __init__(self, **options):
+            super().__init__(transport="ipc", connection_file=str(Path(folder) / "kernel.json"), **options)
+
+    papermill.execute_notebook(path, Path(folder) / "out.ipynb", json.loads(parameters), cwd=folder,
+                               progress_bar=False, kernel_manager_class=Manager)
+
+
 def run(path, folder):
     """Run one notebook; return (seconds, what went wrong or None)."""
     folder.mkdir()
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", folder, path, folder / "out.ipynb"]
+    parameters = {}
     if is_job(path):
         if path.stem not in JOBS:
             return 0.0, "JOBS in tests/run_notebooks.py does not say what makes it small"
-        for name, value in {**JOBS[path.stem], "run_dir": folder / "run"}.items():
-            command += ["-p", name, value]
+        parameters = {**JOBS[path.stem], "run_dir": str(folder / "run")}
+    command = [sys.executable, __file__, "execute", path, folder, json.dumps(parameters)]
     env = {**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // WORKERS)),
            "SRU_NB_TESTS": "on" if path.stem == "00_testing" else "off"}  # the exported tests are pytest's
     start = time.perf_counter()
@@ -75,6 +88,8 @@ def main(kind, *begins):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["execute"]:
+        sys.exit(execute(*sys.argv[2:]))
     if sys.argv[1:2] not in (["library"], ["jobs"]):
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))
