@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ENCODERS', 'together', 'through_packed', 'Pooling', 'Convolutions', 'SentenceClassifier',
-           'count_parameters', 'label_loss', 'class_loss', 'predict_logits', 'percent_right', 'word_weights',
-           'plot_words']
+           'count_parameters', 'with_encoder', 'label_loss', 'class_loss', 'predict_logits', 'percent_right',
+           'adversarial_loss', 'word_weights', 'plot_words']
 
 # %% ../../nbs/14_models.classifier.ipynb #e98aeff4
 import inspect
@@ -126,7 +126,7 @@ def _recurrent(encoder, size, hidden_size, num_layers, dropout, bidirectional, h
         return SRU(size, hidden_size, num_layers, dropout, **options)
     return SRUpp(size, hidden_size, projection or max(1, hidden_size // 4), num_layers, dropout, **options)
 
-# %% ../../nbs/14_models.classifier.ipynb #228245d1
+# %% ../../nbs/14_models.classifier.ipynb #28a96d2e
 def _check_vectors(matrix, shape: Sequence[int]) -> torch.Tensor:
     "Word vectors, if they are as many and as long as they should be."
     matrix, shape = torch.as_tensor(matrix), tuple(shape)
@@ -209,12 +209,14 @@ class SentenceClassifier(nn.Module, HubModel, pipeline_tag="text-classification"
         self,
         ids: torch.Tensor,  # (L, B), from `together`
         mask_pad: torch.Tensor,  # (L, B) bool, pads last
+        moved: torch.Tensor | None = None,  # (L, B, n), added to the embeddings
     ) -> torch.Tensor:  # (L, B, D), of a CNN its input (L, B, n)
         "What the encoder says at each step."
         if ids.device.type == "cpu" and ids.numel() and not 0 <= ids.min() <= ids.max() < self.vocab_size:
             raise ValueError(f"ids has numbers from {ids.min()} to {ids.max()}, expected at least 0 and below "
                              f"vocab_size = {self.vocab_size}")
-        x = self.dropout(self.embedding(ids))
+        x = self.embedding(ids)
+        x = self.dropout(x if moved is None else x + moved)
         if self.rnn is None:
             return x
         return through_packed(self.rnn, x, mask_pad) if isinstance(self.rnn, nn.RNNBase) \
@@ -224,10 +226,13 @@ class SentenceClassifier(nn.Module, HubModel, pipeline_tag="text-classification"
         self,
         ids: torch.Tensor,  # (L, B) integers
         mask_pad: torch.Tensor | None = None,  # (L, B): true where padded; None: nowhere
+        moved: torch.Tensor | None = None,  # (L, B, n), added to the embeddings, as in `adversarial_loss`
     ) -> torch.Tensor:  # (B, C)
         "The logits of each class for each sentence."
-        ids, mask_pad, _ = together(ids, mask_pad)
-        return self.head(self.dropout(self.pooling(self.steps(ids, mask_pad), mask_pad)))
+        ids, mask_pad, order = together(ids, mask_pad)
+        if moved is not None:
+            moved = moved.gather(0, order[..., None].expand_as(moved))
+        return self.head(self.dropout(self.pooling(self.steps(ids, mask_pad, moved), mask_pad)))
 
 # %% ../../nbs/14_models.classifier.ipynb #8765569a
 def count_parameters(
@@ -252,6 +257,25 @@ def count_parameters(
             total += {"lstm": 4, "gru": 3}[a["encoder"]] * m * d * (n + d + 2)
         n = m * d
     return total + n * (a["pooling"] == "attention") + (n + 1) * num_classes
+
+# %% ../../nbs/14_models.classifier.ipynb #4993c940
+def with_encoder(
+    arguments: dict,  # of `SentenceClassifier`
+    encoder: str,  # "sru", "srupp", "lstm", "gru" or "cnn"
+) -> dict:  # of `SentenceClassifier`; an LSTM or GRU gets at most two layers
+    "A classifier around another encoder, of the size that comes nearest to as many parameters without embeddings."
+    if encoder not in ENCODERS:
+        raise ValueError(f"encoder is {encoder!r}, expected one of {', '.join(ENCODERS)}")
+    before = {name: p.default for name, p in inspect.signature(SentenceClassifier.__init__).parameters.items()}
+    before |= arguments
+    if before["encoder"] == encoder:
+        return arguments | {"encoder": encoder}
+    target, size = count_parameters(**arguments), "filters" if encoder == "cnn" else "hidden_size"
+    given = arguments | {"encoder": encoder} | ({"pooling": None} if encoder == "cnn" else {})
+    if encoder in ("lstm", "gru"):
+        given["num_layers"] = min(2, before["num_layers"])
+    return min((given | {size: number} for number in range(1, 2049)),
+               key=lambda one: abs(count_parameters(**one) - target))
 
 # %% ../../nbs/14_models.classifier.ipynb #388cc97d
 def label_loss(
@@ -302,6 +326,25 @@ def percent_right(
 ) -> float:  # 0 to 100
     "How many of a hundred sentences get their class."
     return 100 * (logits.argmax(-1) == labels).double().mean().item()
+
+# %% ../../nbs/14_models.classifier.ipynb #d2755a47
+def adversarial_loss(
+    model: nn.Module,  # a `SentenceClassifier`, or one wrapped for several processes
+    batch: tuple,  # as in `class_loss`
+    state=None,  # there is none; as the trainer wants it
+    size: float = 1.0,  # how far a sentence is moved; random embeddings have length 1
+    **options,  # of `label_loss`
+):  # mean loss in nats, None, the number of sentences
+    "The loss of a batch of sentences, half as they are, half moved against the model (Miyato et al. 2017, section 3)."
+    first = next(model.parameters())
+    ids, mask_pad, labels = (a.to(first.device, non_blocking=True) for a in batch)
+    features = getattr(model, "module", model).embedding.embedding_dim
+    moved = torch.zeros(*ids.shape, features, dtype=first.dtype, device=first.device, requires_grad=True)
+    loss = label_loss(model(ids, mask_pad, moved), labels, **options)
+    gradient = torch.autograd.grad(loss, moved, retain_graph=True)[0]
+    length = torch.linalg.vector_norm(gradient, dim=(0, 2), keepdim=True)
+    harder = size * gradient / length.clamp(min=torch.finfo(length.dtype).tiny)
+    return (loss + label_loss(model(ids, mask_pad, harder), labels, **options)) / 2, None, len(labels)
 
 # %% ../../nbs/14_models.classifier.ipynb #f717d044
 @torch.no_grad()
