@@ -30,7 +30,7 @@ HERE = Path(__file__).resolve().parent
 RECIPE = dict(compare="lstm,cnn", num_layers=4, exact_size=False, bidirectional=True, rnn_dropout=0.2, pooling="max",
               min_count=2, label_smoothing=0.1, average=0.995, learning_rate=0.002, embedding_rate=0.25, epochs=10,
               patience=3, fold="0,1,2", workers=0)
-SMALL = dict(adversarial=2.0, average=0.998, epochs=30, patience=8)
+SMALL = dict(num_layers=2, hidden_size=184, adversarial=2.0, average=0.998, epochs=30, patience=10)
 SETS = {"mr": {}, "subj": {}, "mpqa": {}, "cr": SMALL, "trec": SMALL | dict(tokens="cased", pooling="last"),
         "sst-sentences": dict(fold="0", repeats=3)}
 TIME = dict(compare="lstm,cnn", tune="no", epochs=8, patience=0)
