@@ -31,7 +31,8 @@ RECIPE = dict(compare="lstm,cnn", num_layers=4, exact_size=False, bidirectional=
               min_count=2, label_smoothing=0.1, average=0.995, learning_rate=0.002, embedding_rate=0.25, epochs=10,
               patience=3, fold="0,1,2", workers=0)
 SMALL = dict(num_layers=2, hidden_size=184, adversarial=2.0, average=0.998, epochs=30, patience=10)
-SETS = {"mr": {}, "subj": {}, "mpqa": {}, "cr": SMALL, "trec": SMALL | dict(tokens="cased", pooling="last"),
+PAPER = dict(num_layers=2, exact_size=True, rnn_dropout=-1.0)  # its sizes
+SETS = {"mr": {}, "subj": PAPER, "mpqa": PAPER, "cr": SMALL, "trec": SMALL | dict(tokens="cased", pooling="last"),
         "sst-sentences": dict(fold="0", repeats=3)}
 TIME = dict(compare="lstm,cnn", tune="no", epochs=8, patience=0)
 
