@@ -30,10 +30,11 @@ HERE = Path(__file__).resolve().parent
 RECIPE = dict(compare="lstm,cnn", num_layers=4, exact_size=False, bidirectional=True, rnn_dropout=0.2, pooling="max",
               min_count=2, label_smoothing=0.1, average=0.995, learning_rate=0.002, embedding_rate=0.25, epochs=10,
               patience=3, fold="0,1,2", workers=0)
-SMALL = dict(num_layers=2, hidden_size=184, adversarial=2.0, average=0.998, epochs=30, patience=10)
+LONG = dict(average=0.998, epochs=30, patience=10)  # for few sentences
 PAPER = dict(num_layers=2, exact_size=True, rnn_dropout=-1.0)  # its sizes
-SETS = {"mr": {}, "subj": PAPER, "mpqa": PAPER, "cr": SMALL, "trec": SMALL | dict(tokens="cased", pooling="last"),
-        "sst-sentences": dict(fold="0", repeats=3)}
+SETS = {"mr": dict(adversarial=1.0, epochs=12, patience=5), "subj": PAPER, "mpqa": PAPER,
+        "cr": LONG | dict(num_layers=2, hidden_size=184, adversarial=2.0),
+        "trec": LONG | dict(adversarial=1.0, tokens="cased"), "sst-sentences": dict(fold="0", repeats=3)}
 TIME = dict(compare="lstm,cnn", tune="no", epochs=8, patience=0)
 
 
