@@ -34,7 +34,8 @@ LONG = dict(average=0.998, epochs=30, patience=10)  # for few sentences
 PAPER = dict(num_layers=2, exact_size=True, rnn_dropout=-1.0)  # its sizes
 SETS = {"mr": dict(adversarial=1.0, epochs=12, patience=5), "subj": PAPER, "mpqa": PAPER,
         "cr": LONG | dict(num_layers=2, hidden_size=184, adversarial=2.0),
-        "trec": LONG | dict(adversarial=1.0, tokens="cased"), "sst-sentences": dict(fold="0", repeats=3)}
+        "trec": LONG | dict(adversarial=1.0, tokens="cased", window=3, hidden_size=88, epochs=20),
+        "sst-sentences": dict(fold="0", repeats=3)}
 TIME = dict(compare="lstm,cnn", tune="no", epochs=8, patience=0)
 
 

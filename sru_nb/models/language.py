@@ -371,6 +371,11 @@ def mean_loss(
     return total / count
 
 # %% ../../nbs/13_models.language.ipynb #3e4bd9af
+def _first_input(model, ids):  # (L, 1, n)
+    "What the first layer reads of one text; a classifier may read several words at each step."
+    return getattr(model, "inputs", model.embedding)(ids.to(next(model.parameters()).device)[:, None])
+
+
 @torch.no_grad()
 def layer_gates(
     model: LanguageModel,  # with unit "sru" or "srupp"
@@ -381,7 +386,7 @@ def layer_gates(
         raise ValueError(f"model has unit {model.unit!r}, expected 'sru' or 'srupp'")
     training = model.training
     model.eval()
-    x, found = model.embedding(ids.to(next(model.parameters()).device)[:, None]), []
+    x, found = _first_input(model, ids), []
     for cell in model.rnn.rnn_lst:
         found.append(tuple(gate[:, 0].cpu() for gate in gates(cell, x)))
         x, _ = cell(x)
@@ -425,7 +430,7 @@ def layer_attention(
         raise ValueError(f"model has unit {model.unit!r}, expected 'srupp'")
     training = model.training
     model.eval()
-    x, found = model.embedding(ids.to(next(model.parameters()).device)[:, None]), []
+    x, found = _first_input(model, ids), []
     for cell in model.rnn.rnn_lst:
         found.append(attention_weights(cell, x)[0].cpu())
         x, _ = cell(x)
