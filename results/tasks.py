@@ -32,7 +32,7 @@ RECIPE = dict(compare="lstm,cnn", num_layers=4, exact_size=False, bidirectional=
               patience=3, fold="0,1,2", workers=0)
 LONG = dict(average=0.998, epochs=30, patience=10)  # for few sentences
 PAPER = dict(num_layers=2, exact_size=True, rnn_dropout=-1.0)  # its sizes
-SETS = {"mr": dict(adversarial=1.0, epochs=12, patience=5), "subj": PAPER, "mpqa": PAPER,
+SETS = {"mr": dict(adversarial=1.0, epochs=9, patience=5, repeats=2), "subj": PAPER, "mpqa": PAPER,
         "cr": LONG | dict(num_layers=2, hidden_size=184, adversarial=2.0),
         "trec": LONG | dict(adversarial=1.0, tokens="cased", window=3, hidden_size=88, epochs=20),
         "sst-sentences": dict(fold="0", repeats=3)}

@@ -23,7 +23,7 @@ JOBS = {
     "40_enwik8": {"corpus": "embedded", "max_seconds": 10, "compress": 4096},
     "41_ptb": {"corpus": "embedded", "max_seconds": 10},
     "42_wikitext103": {"corpus": "embedded", "max_seconds": 10},
-    "43_sentences": {"corpus": "embedded", "compare": "cnn", "max_seconds": 4},
+    "43_sentences": {"corpus": "embedded", "compare": "cnn", "window": 3, "max_seconds": 4},
     "44_squad": {"corpus": "embedded", "hidden_size": 32, "num_layers": 2, "max_seconds": 10},
 }
 
