@@ -9,11 +9,12 @@ python results/tasks.py preparing TRAIN              seconds and memory to prepa
 SST once more, one run at a time and with vectors that stay as they are, as the seconds of the paper's Table 1 were
 measured ("time"; the seconds of each epoch after the first). `reading` runs the job 44_squad once for each encoder.
 `preparing` makes a file of ten copies, each passage a little different. They write sentences.json, reading.json and
-preparing.json.
+preparing.json. Runs are kept in runs/tasks until their results are written: after a crash the same command goes on.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from sru_nb.speed import describe
 from sru_nb.trainer import history
 
 HERE = Path(__file__).resolve().parent
+RUNS = HERE.parent / "runs" / "tasks"
 RECIPE = dict(compare="lstm,cnn", num_layers=4, exact_size=False, bidirectional=True, rnn_dropout=0.2, pooling="max",
               min_count=2, label_smoothing=0.1, average=0.995, learning_rate=0.002, embedding_rate=0.25, epochs=10,
               patience=3, fold="0,1,2", workers=0)
@@ -34,15 +36,15 @@ LONG = dict(average=0.998, epochs=30, patience=10)  # for few sentences
 PAPER = dict(num_layers=2, exact_size=True, rnn_dropout=-1.0)  # its sizes
 SETS = {"mr": dict(adversarial=1.0, epochs=9, patience=5, repeats=2), "subj": PAPER, "mpqa": PAPER,
         "cr": LONG | dict(num_layers=2, hidden_size=184, adversarial=2.0),
-        "trec": LONG | dict(adversarial=1.0, tokens="cased", window=3, hidden_size=88, epochs=20),
+        "trec": LONG | dict(adversarial=1.0, tokens="cased", window=3, hidden_size=88, epochs=20, repeats=3),
         "sst-sentences": dict(fold="0", repeats=3)}
 TIME = dict(compare="lstm,cnn", tune="no", epochs=8, patience=0)
 
 
 def run(notebook: str, given: dict, run_dir: Path) -> dict:
-    "One run of a job: its results."
-    job = [sys.executable, "-m", "papermill", "--no-progress-bar", HERE.parent / "nbs" / f"{notebook}.ipynb",
-           run_dir.with_suffix(".ipynb")]
+    "One run of a job, or the rest of one: its results."
+    job = [sys.executable, "-m", "sru_nb.run", HERE.parent / "nbs" / f"{notebook}.ipynb",
+           run_dir.with_suffix(".ipynb"), "--resume"]
     pairs = (given | {"run_dir": run_dir}).items()
     subprocess.run([str(x) for x in job + [x for pair in pairs for x in ("-p", *pair)]], check=True)
     return json.loads((run_dir / "results.json").read_text())
@@ -58,29 +60,29 @@ def sentences(folder: str, *names: str):
     if not Path(folder).is_dir() or set(names) - set(known):
         sys.exit(__doc__)
     sets = json.loads(path.read_text())["sets"] if path.exists() and names else {}
-    with tempfile.TemporaryDirectory() as made:
-        for name in names or known:
-            given = {"corpus": name, **RECIPE, **SETS[name]} if name in SETS else {"corpus": "sst-sentences", **TIME}
-            found = run("43_sentences", given | {"folder": Path(folder).absolute()}, Path(made) / name)
-            sets[name] = dict(given=given) | {key: found[key] for key in ("corpus", "runs", "encoders")}
-            if name == "time":  # the first epoch also loads the kernels
-                runs = {"sru": "", "lstm": "copies/lstm-fold0-seed1", "cnn": "copies/cnn-fold0-seed1"}
-                sets[name]["epoch_seconds"] = {unit: [round(float(seconds), 3) for seconds in np.diff(
-                    history(Path(made) / name / where)["valid"]["seconds"])] for unit, where in runs.items()}
-            keep(path, sets=sets)
+    for name in names or known:
+        given = {"corpus": name, **RECIPE, **SETS[name]} if name in SETS else {"corpus": "sst-sentences", **TIME}
+        found = run("43_sentences", given | {"folder": Path(folder).absolute()}, RUNS / name)
+        sets[name] = dict(given=given) | {key: found[key] for key in ("corpus", "runs", "encoders")}
+        if name == "time":  # the first epoch also loads the kernels
+            runs = {"sru": "", "lstm": "copies/lstm-fold0-seed1", "cnn": "copies/cnn-fold0-seed1"}
+            sets[name]["epoch_seconds"] = {unit: [round(float(seconds), 3) for seconds in np.diff(
+                history(RUNS / name / where)["valid"]["seconds"])] for unit, where in runs.items()}
+        keep(path, sets=sets)
+        shutil.rmtree(RUNS / name)
 
 
 def reading(train: str, valid: str, epochs: str):
     files, readers = [str(Path(name).absolute()) for name in (train, valid)], {}
-    with tempfile.TemporaryDirectory() as made:
-        for encoder in ("sru", "lstm"):
-            given = dict(encoder=encoder, epochs=int(epochs))
-            found = run("44_squad", given | {"corpus": ",".join(files)}, Path(made) / encoder)
-            lines = map(json.loads, (Path(made) / encoder / "metrics.jsonl").read_text().splitlines())
-            readers[encoder] = dict(given=given, f1_of_epochs=[
-                round(line["f1"], 2) for line in lines if line["kind"] == "valid"]) | {key: found[key] for key in (
-                    "corpus", "metrics", "network_parameters", "encoder_parameters", "seconds_an_epoch", "groups")}
-            keep(HERE / "reading.json", readers=readers)
+    for encoder in ("sru", "lstm"):
+        given = dict(encoder=encoder, epochs=int(epochs))
+        found = run("44_squad", given | {"corpus": ",".join(files)}, RUNS / f"reading-{encoder}")
+        lines = map(json.loads, (RUNS / f"reading-{encoder}" / "metrics.jsonl").read_text().splitlines())
+        readers[encoder] = dict(given=given, f1_of_epochs=[
+            round(line["f1"], 2) for line in lines if line["kind"] == "valid"]) | {key: found[key] for key in (
+                "corpus", "metrics", "network_parameters", "encoder_parameters", "seconds_an_epoch", "groups")}
+        keep(HERE / "reading.json", readers=readers)
+        shutil.rmtree(RUNS / f"reading-{encoder}")
 
 
 PREPARE = """
