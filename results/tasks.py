@@ -50,9 +50,12 @@ def run(notebook: str, given: dict, run_dir: Path) -> dict:
     return json.loads((run_dir / "results.json").read_text())
 
 
-def keep(path: Path, **rows):
-    "Write what was measured, with the machine that did it."
+def keep(path: Path, *run_dirs: Path, **rows):
+    "Write what was measured, with the machine that did it; only then remove the runs."
     write_json(path, describe(torch.device("cpu")) | rows)
+    for run_dir in run_dirs:
+        shutil.rmtree(run_dir)
+        run_dir.with_suffix(".ipynb").unlink()
 
 
 def sentences(folder: str, *names: str):
@@ -68,21 +71,19 @@ def sentences(folder: str, *names: str):
             runs = {"sru": "", "lstm": "copies/lstm-fold0-seed1", "cnn": "copies/cnn-fold0-seed1"}
             sets[name]["epoch_seconds"] = {unit: [round(float(seconds), 3) for seconds in np.diff(
                 history(RUNS / name / where)["valid"]["seconds"])] for unit, where in runs.items()}
-        keep(path, sets=sets)
-        shutil.rmtree(RUNS / name)
+        keep(path, RUNS / name, sets=sets)
 
 
 def reading(train: str, valid: str, epochs: str):
     files, readers = [str(Path(name).absolute()) for name in (train, valid)], {}
     for encoder in ("sru", "lstm"):
-        given = dict(encoder=encoder, epochs=int(epochs))
-        found = run("44_squad", given | {"corpus": ",".join(files)}, RUNS / f"reading-{encoder}")
-        lines = map(json.loads, (RUNS / f"reading-{encoder}" / "metrics.jsonl").read_text().splitlines())
+        given, run_dir = dict(encoder=encoder, epochs=int(epochs)), RUNS / f"reading-{encoder}"
+        found = run("44_squad", given | {"corpus": ",".join(files)}, run_dir)
+        lines = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
         readers[encoder] = dict(given=given, f1_of_epochs=[
             round(line["f1"], 2) for line in lines if line["kind"] == "valid"]) | {key: found[key] for key in (
                 "corpus", "metrics", "network_parameters", "encoder_parameters", "seconds_an_epoch", "groups")}
-        keep(HERE / "reading.json", readers=readers)
-        shutil.rmtree(RUNS / f"reading-{encoder}")
+        keep(HERE / "reading.json", run_dir, readers=readers)
 
 
 PREPARE = """
