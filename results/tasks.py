@@ -8,9 +8,9 @@ python results/tasks.py preparing TRAIN              seconds and memory to prepa
 `sentences` runs the job 43_sentences once for each set, folds 0 to 2 in as many processes as there are cores; TREC's
 other folds for SRU and LSTM alone ("trec-rest"); then on SST once more, one run at a time and with vectors that stay
 as they are, as the seconds of the paper's Table 1 were measured ("time"; the seconds of each epoch after the first).
-`reading` runs the job 44_squad once for each encoder.
-`preparing` makes a file of ten copies, each passage a little different. They write sentences.json, reading.json and
-preparing.json. Runs are kept in runs/tasks until their results are written: after a crash the same command goes on.
+`reading` runs the job 44_squad once for each encoder. `preparing` makes a file of ten copies, each passage a little
+different. They write sentences.json, reading.json and preparing.json. Runs are kept in runs/tasks until their results
+are written: after a crash the same command goes on.
 """
 
 import json
