@@ -25,6 +25,8 @@ train: $(READY)
 	    print('', r['generated'], '', *(f'{k}: {v}' for k, v in r['metrics'].items()), sep='\n')"
 	@echo "the notebook as it ran: $(RUN)/out.ipynb"
 
+# tests run side by side: a thread that waits by spinning would hold the others up
+test: export OMP_WAIT_POLICY := passive
 test: $(READY)
 	$(BIN)/python -m sru_nb.export --check
 	$(BIN)/python -m ruff check
