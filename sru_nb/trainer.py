@@ -242,6 +242,7 @@ def _leave():
     "Close gloo's connections: an interpreter that ends with them open may abort."
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+        time.sleep(0.1)  # gloo's threads outlive this, and abort if they drop their last tensor while Python ends
 
 # %% ../nbs/33_trainer.ipynb #4589f680
 @dataclass(eq=False, repr=False)

@@ -596,6 +596,8 @@ trainer = Trainer(model, torch.optim.Adam(model.parameters(), 0.01), compute_los
                   evaluate=evaluate, eval_every=20, save_every=10, log_every=1, tensorboard=False, progress="plain",
                   accumulate=int(os.environ.get("ACCUMULATE", 1)), accelerator=accelerator, resume=resume)
 print(trainer.fit())
+sys.setswitchinterval(1000)  # what another thread still has to do, it would do as late as can be
+trainer.sum_over_processes(1.0)
 """
 
 
