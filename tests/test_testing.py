@@ -4,6 +4,7 @@ from sru_nb.testing import TOLERANCE, close, close_all, poisoned, raises, run_te
 
 # %% ../nbs/00_testing.ipynb #8c19fda4
 import contextlib
+import contextvars
 import io
 
 import pytest
@@ -37,6 +38,17 @@ def test_raises_fails_when_nothing_is_raised():
         assert "was not raised" in str(error)
     else:
         raise RuntimeError("raises() accepted silence")
+
+
+def test_raises_prints_in_a_demonstration_and_is_silent_among_tests():
+    def probe():
+        with raises(ValueError, "size=0"):
+            raise ValueError("size=0, expected more")
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        contextvars.Context().run(probe)  # as in a cell: this test may itself run among tests
+        run_tests(probe)
+    assert printed.getvalue().splitlines() == ["ValueError: size=0, expected more", "passed   probe"]
 
 
 def test_poison_reaches_every_empty_tensor():
