@@ -2,7 +2,7 @@
 
 from sru_nb.metrics import (
     Mean, Path, accuracy, answer_f1, bits_per_char, class_scores, confusion_matrix, exact_match, json, main, math,
-    normalize_answer, perplexity, squad_scores, sys, torch,
+    mean_and_deviation, normalize_answer, perplexity, squad_scores, sys, torch,
 )
 
 # %% ../nbs/30_metrics.ipynb #4cd7feb0
@@ -99,12 +99,16 @@ def test_accuracy_counts_like_a_loop():
     logits, target = torch.rand(7, 3, 5, generator=generator), torch.randint(0, 5, (7, 3), generator=generator)
     target[2, 1] = target[6, 0] = -100
     pairs = [(row.argmax().item(), t.item()) for row, t in zip(logits.reshape(-1, 5), target.reshape(-1)) if t != -100]
-    right, count = accuracy(logits, target)
-    assert (right.item(), count.item()) == (sum(p == t for p, t in pairs), 19)
-    right, count = accuracy(torch.eye(3), torch.tensor([0, 1, 1]), ignore=0)  # a class that does not count
-    assert (right.item(), count.item()) == (1, 2)
+    assert len(pairs) == 19
+    close(accuracy(logits, target), 100 * sum(p == t for p, t in pairs) / 19, 1e-12)
+    assert accuracy(torch.eye(3), torch.tensor([0, 1, 1]), ignore=0) == 50  # a class that does not count
+    assert math.isnan(accuracy(torch.eye(2), torch.tensor([-100, -100])))
     with raises(ValueError, "(7, 3)"):
         accuracy(logits, target[:6])
+
+
+def test_the_deviation_is_that_of_a_sample():
+    assert mean_and_deviation([1.0, 2.0, 3.0]) == (2.0, 1.0) and mean_and_deviation([5]) == (5.0, 0.0)
 
 # %% ../nbs/30_metrics.ipynb #ef7a8353
 def oracle_words(text):
@@ -212,7 +216,7 @@ def test_examples_by_hand(prediction, answer, exact, one, two):
     close(answer_f1(prediction, answer, "2.0"), float(two), 1e-15)
 
 
-def test_a_missing_prediction_scores_nothing_and_is_told():
+def test_a_missing_prediction_scores_nothing_and_is_counted():
     answers = [("q1", ["cat"]), ("q2", []), ("q3", ["dog"])]
     scores = squad_scores(answers, {"q1": "cat", "q3": None, "other": "x"})
     assert scores["version"] == "2.0" and (scores["missing"], scores["unknown"], scores["total"]) == (2, 1, 3)
@@ -226,7 +230,7 @@ def test_a_missing_prediction_scores_nothing_and_is_told():
 
 
 def command(*arguments):
-    "(exit code, what was printed, what was complained) of the command line."
+    "Exit status, standard output and standard error of the command."
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         code = main(["squad", *arguments])
     return code, out.getvalue(), err.getvalue()

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ENCODERS', 'together', 'through_packed', 'neighbours', 'Pooling', 'Convolutions', 'SentenceClassifier',
-           'count_parameters', 'with_encoder', 'label_loss', 'class_loss', 'predict_logits', 'percent_right',
-           'adversarial_loss', 'word_weights', 'plot_words']
+           'count_parameters', 'with_encoder', 'label_loss', 'class_loss', 'predict_logits', 'adversarial_loss',
+           'word_weights', 'plot_words']
 
 # %% ../../nbs/14_models.classifier.ipynb #e98aeff4
 import inspect
@@ -348,14 +348,6 @@ def predict_logits(
     if not found:
         raise ValueError("batches holds no batch, expected at least one")
     return tuple(torch.cat(parts) for parts in zip(*found))
-
-
-def percent_right(
-    logits: torch.Tensor,  # (N, C)
-    labels: torch.Tensor,  # (N,) integers
-) -> float:  # 0 to 100
-    "How many of a hundred sentences get their class."
-    return 100 * (logits.argmax(-1) == labels).double().mean().item()
 
 # %% ../../nbs/14_models.classifier.ipynb #d2755a47
 def adversarial_loss(
