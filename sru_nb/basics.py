@@ -7,6 +7,7 @@ __all__ = ['check_whole', 'check_probability', 'check_choice', 'patch', 'sync', 
            'evaluating', 'format_count', 'format_duration', 'in_notebook', 'Progress']
 
 # %% ../nbs/00a_basics.ipynb #7fc12f13
+import builtins
 import json
 import os
 import shutil
@@ -56,12 +57,13 @@ def patch(
     *,
     prop: bool = False,  # as a property
 ):
-    "Add a function to the class of its first argument."
+    "Add a function to the class of its first argument; its own name keeps what it held."
     if method is None:
         return lambda method: patch(method, prop=prop)
     cls = next(iter(typing.get_type_hints(method).values()))
     method.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
     setattr(cls, method.__name__, property(method) if prop else method)
+    return method.__globals__.get(method.__name__, getattr(builtins, method.__name__, None))
 
 # %% ../nbs/00a_basics.ipynb #96c7c0b9
 def sync(
