@@ -16,8 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
+from .basics import check_probability, check_whole
 from .matmul import matmul
-from .sru import Layer, Stack, _check_mask, _initialise, _probability, _whole, _zero_at_pads, from_interleaved
+from .sru import Layer, Stack, _initialise, check_mask, from_interleaved, zero_at_pads
 
 # %% ../nbs/11_srupp.ipynb #73465977
 def visible(
@@ -216,11 +217,11 @@ class SRUppCell(Layer):
         recurrent_dropout = dropout if recurrent_dropout is None else recurrent_dropout
         super().__init__(input_size, hidden_size, recurrent_dropout, bidirectional, False, highway_bias, True,
                          layer_norm, rescale, False, amp_recurrence_fp16, normalize_after, weight_c_init)
-        _probability("dropout", dropout), _probability("attn_dropout", attn_dropout)
-        self.proj_size, self.causal, self.attention = _whole("proj_size", proj_size, 1), causal, attention
+        check_probability("dropout", dropout), check_probability("attn_dropout", attn_dropout)
+        self.proj_size, self.causal, self.attention = check_whole("proj_size", proj_size, 1), causal, attention
         made = (self.num_directions, self.num_matrices, hidden_size)
         if attention:
-            self.transform_module = SRUppAttention(input_size, proj_size, made, _whole("num_heads", num_heads, 1),
+            self.transform_module = SRUppAttention(input_size, proj_size, made, check_whole("num_heads", num_heads, 1),
                                                    dropout, attn_dropout, attn_layer_norm, True, rezero_init_alpha)
         else:
             self.transform_module = SRUppProjectedLinear(input_size, proj_size, made, dropout, attn_layer_norm)
@@ -247,9 +248,9 @@ class SRUppCell(Layer):
         (L, B, _), M = x.shape, 0 if memory is None else memory.shape[0]
         _check_memory(memory, B, self.input_size, x)
         _check_attn_mask(attn_mask, L, M + L, x.device)
-        memory_mask_pad = _check_mask(memory_mask_pad, (M, B), "(M, B)", x.device, "memory_mask_pad")
-        x = _zero_at_pads(x, mask_pad)
-        memory = memory if memory is None else _zero_at_pads(memory, memory_mask_pad)
+        memory_mask_pad = check_mask(memory_mask_pad, (M, B), "(M, B)", x.device, "memory_mask_pad")
+        x = zero_at_pads(x, mask_pad)
+        memory = memory if memory is None else zero_at_pads(memory, memory_mask_pad)
         pads = _joined_pads(mask_pad, memory_mask_pad, L, M, x)
         h, c, _ = self._layer(x, c0, mask_pad, memory, *visible(L, M + L, self.causal, None, pads, attn_mask, x.device))
         return (h[0] if step else h), c
@@ -314,8 +315,8 @@ def _before(layers, memory, memory_mask_pad, cache: KVCache | None, x) -> list[t
     for i, (layer, m, pad) in enumerate(zip(layers, _for_each_layer(memory, n, "memory"), pads)):
         _check_memory(m, B, layer.input_size, x, f"memory[{i}]")
         M = 0 if m is None else m.shape[0]
-        pad = None if m is None else _check_mask(pad, (M, B), "(M, B)", x.device, "memory_mask_pad")
-        found.append((None if m is None else _zero_at_pads(m, pad), None, M, pad))
+        pad = None if m is None else check_mask(pad, (M, B), "(M, B)", x.device, "memory_mask_pad")
+        found.append((None if m is None else zero_at_pads(m, pad), None, M, pad))
     return found
 
 
@@ -361,7 +362,7 @@ class SRUpp(Stack):
     ):
         super().__init__(input_size, hidden_size, num_layers, dropout, bidirectional, nn_rnn_compatible_return,
                          proj_input_to_hidden_first, batch_first)
-        every, last = _whole("attention_every_n_layers", attention_every_n_layers, 1), attention_last_n_layers
+        every, last = check_whole("attention_every_n_layers", attention_every_n_layers, 1), attention_last_n_layers
         if every != 1 and last >= 0:
             raise ValueError(f"attention_every_n_layers is {every} and attention_last_n_layers is {last}, "
                              "expected one of them")
@@ -408,7 +409,7 @@ class SRUpp(Stack):
             name = "context" if cache is None else "cache"
             raise ValueError(f"{name} is given and causal is False, expected True: no step may see those after it")
         if context is not None:
-            _whole("context", context, 0)
+            check_whole("context", context, 0)
         states, last, saved, kept = self._start_states(c0, x.shape[1], x.device), [], [], []
         before = _before(self.rnn_lst, memory, memory_mask_pad, cache, x)
         views = _views(self.rnn_lst, before, x, mask_pad, attn_mask, self.causal, context)
