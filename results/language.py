@@ -40,7 +40,7 @@ def train(unit: str, seconds: float, run: Path, corpus: str = "embedded", every:
     lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     curve = [[line["step"], line["seconds"], round(line["bpc"], 4)] for line in lines if line["kind"] == "valid"]
     return dict(unit=unit, parameters=results["parameter_count"], steps=results["training"]["step"], given=more,
-                tokens_per_second=results["tokens_per_second"], curve=curve, corpus=results["corpus"],
+                samples_per_second=results["samples_per_second"], curve=curve, corpus=results["corpus"],
                 **results["metrics"])
 
 

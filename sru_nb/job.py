@@ -83,7 +83,7 @@ class Job:
         "Write `results.json`, once for all processes, and close the trackers."
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform()
         results = dict(task=self.task, corpus=corpus, parameters=self.parameters, parameter_count=parameter_count,
-                       metrics=metrics, training=training, tokens_per_second=training["tokens_per_second"],
+                       metrics=metrics, training=training, samples_per_second=training["samples_per_second"],
                        seconds=training["seconds"], versions=self.versions, processes=self.accelerator.num_processes,
                        device=name, threads=torch.get_num_threads(), **more)
         if self.is_main:

@@ -196,6 +196,7 @@ def _records(
 ) -> list[dict]:  # all whole lines
     "Read the records back; half a line at the end, left by a kill, is not one."
     text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = text.replace('"tokens_per_second": ', '"samples_per_second": ')  # as it was called before
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 # %% ../nbs/33_trainer.ipynb #f40729b1
@@ -251,7 +252,7 @@ class _Arguments:
 
     model: torch.nn.Module  # on the device where it is to be trained
     optimizer: torch.optim.Optimizer  # over its parameters; the groups' lr are the base rates
-    compute_loss: Callable  # (model, batch, state) -> (mean loss, state to carry, number of tokens)
+    compute_loss: Callable  # (model, batch, state) -> (mean loss, state to carry, number of samples)
     batches: Any  # iter: an epoch; len; state_dict and load_state_dict: the position
     run_dir: str | Path  # takes everything that is written
     schedule: Callable[[int], float] | None = None  # step from 1 -> multiplier of the base rates; None: 1
@@ -271,7 +272,8 @@ class _Arguments:
     save_seconds: float = 600  # the longest time between saves; 0: not by time
     log_every: int = 100  # steps a record
     keep: int = 2  # how many of the last checkpoints to keep, beside the best
-    units: dict[str, Callable[[float], float]] = field(default_factory=dict)  # name -> function of the mean loss
+    unit: str = "samples"  # what `compute_loss` counts: "tokens", "sentences", "questions", ...
+    derived: dict[str, Callable[[float], float]] = field(default_factory=dict)  # name -> function of the mean loss
     config: dict | None = None  # refused to differ on resume
     resume: bool = False  # go on from the newest checkpoint in run_dir, if there is one
     tensorboard: bool | None = None  # None: where it is installed
@@ -285,8 +287,8 @@ class _Arguments:
         self.main = self.accelerator.is_main_process  # the process that writes
         self.parallel, self.stepper = self.model, self.optimizer  # until accelerate has wrapped them
         self.step, self.carried, self.best, self.averaged = 0, None, None, None
-        self.meter = dict.fromkeys(("loss", "norm", "tokens", "steps", "seconds"), 0)  # since the last record
-        self.total = dict.fromkeys(("tokens", "train_seconds", "seconds", "skipped", "waited"), 0)
+        self.meter = dict.fromkeys(("loss", "norm", "samples", "steps", "seconds"), 0)  # since the last record
+        self.total = dict.fromkeys(("samples", "train_seconds", "seconds", "skipped", "waited"), 0)
         self.took = dict.fromkeys(("evaluating", "saving"), 0)  # seconds, the last time
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
@@ -346,10 +348,10 @@ class NonFiniteLoss(RuntimeError):
 class _Stepping(_Arguments):
     "One step of training."
 
-    def _forward_backward(self, batches: Iterator) -> tuple[float, int]:  # this process's sum of losses; its tokens
-        "The gradients of a step, each batch weighted by its tokens; the state is carried, but not its history."
+    def _forward_backward(self, batches: Iterator) -> tuple[float, int]:  # this process's sum of losses; its samples
+        "The gradients of a step, each batch weighted by its samples; the state is carried, but not its history."
         done = self.step % self.steps_an_epoch * self.accumulate
-        left, total, tokens = min(self.accumulate, len(self.batches) - done), 0.0, 0
+        left, total, samples = min(self.accumulate, len(self.batches) - done), 0.0, 0
         self.optimizer.zero_grad(set_to_none=True)
         while left:
             left -= 1
@@ -358,17 +360,17 @@ class _Stepping(_Arguments):
             with self.accelerator.no_sync(self.parallel) if left else nullcontext():  # processes meet once a step
                 with self.accelerator.autocast():
                     loss, state, count = self.compute_loss(self.parallel, batch, state)
-                if not tokens:
+                if not samples:
                     self.usual = self.sum_over_processes(count)[0] / self.accelerator.num_processes
                 self.accelerator.backward(loss if count == self.usual else loss * (count / self.usual))
             self.carried = _map(torch.Tensor.detach, state)
-            total, tokens = total + loss.item() * count, tokens + count
-        return total, tokens
+            total, samples = total + loss.item() * count, samples + count
+        return total, samples
 
-    def _clip(self, tokens: int) -> float:  # the norm before clipping
-        "Make the gradients those of the mean over all tokens of the step, and clip them, all together, by norm."
+    def _clip(self, samples: int) -> float:  # the norm before clipping
+        "Make the gradients those of the mean over all samples of the step, and clip them, all together, by norm."
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        factor = self.usual * self.accelerator.num_processes / tokens
+        factor = self.usual * self.accelerator.num_processes / samples
         if factor != 1:
             torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], factor)
         return self.accelerator.clip_grad_norm_(parameters, self.clip_norm or math.inf).item()
@@ -529,6 +531,9 @@ class _Resuming(_Keeping):
         self.step, had, have = loaded["step"], len(extra["processes"]), self.accelerator.num_processes
         for name in self._changing:
             setattr(self, name, extra[name])
+        for sums in (self.meter, self.total):
+            if "tokens" in sums:  # as checkpoints named the samples before
+                sums["samples"] = sums.pop("tokens")
         self.batches.load_state_dict(extra["position"])
         if self.averaged is not None:
             self.averaged.n_averaged += self.step
@@ -569,30 +574,31 @@ class _Reporting(_Resuming):
     def _record(self, loss: float, norm: float, count: int, seconds: float, ended: str | None):
         "Add a step to the record in progress; write it when it is due, or at the end; show the line."
         if math.isfinite(loss) and math.isfinite(norm):  # what was left out has no part in the means
-            for name, value in dict(loss=loss * count, norm=norm, tokens=count, steps=1, seconds=seconds).items():
+            for name, value in dict(loss=loss * count, norm=norm, samples=count, steps=1, seconds=seconds).items():
                 self.meter[name] += value
-        self.total["tokens"] += count
+        self.total["samples"] += count
         self.total["train_seconds"] += seconds
         write = ended or self._every(self.log_every)
         if not (write or self.line.due()):
             return
         meter, lr = self.meter, self.optimizer.param_groups[0]["lr"]
-        mean, speed = meter["loss"] / (meter["tokens"] or math.nan), meter["tokens"] / (meter["seconds"] or math.nan)
-        named = {"loss": mean, **{name: function(mean) for name, function in self.units.items()}}
+        samples = meter["samples"]
+        mean, speed = meter["loss"] / (samples or math.nan), samples / (meter["seconds"] or math.nan)
+        named = {"loss": mean, **{name: function(mean) for name, function in self.derived.items()}}
         if write and self.main:
             self.log.write("train", self.step, epoch=self._epoch(), **named, lr=lr,
-                           grad_norm=meter["norm"] / (meter["steps"] or math.nan), tokens_per_second=round(speed, 1),
+                           grad_norm=meter["norm"] / (meter["steps"] or math.nan), samples_per_second=round(speed, 1),
                            seconds=round(self.seconds, 3),
                            **({"skipped": self.total["skipped"]} if self.total["skipped"] else {}))
         if write:
             self.meter = dict.fromkeys(self.meter, 0)
-        unit = next(iter(self.units), "loss")
-        self.status = f"{unit} {named[unit]:.3f} | lr {lr:.2g} | {_number(speed)} tokens/s"
+        first = next(iter(self.derived), "loss")
+        self.status = f"{first} {named[first]:.3f} | lr {lr:.2g} | {_number(speed)} {self.unit}/s"
         if self.line.due():
             self._show(f"ETA {_clock(self._seconds_left())}")
 
     def _show(self, end: str):
-        "Show the line: where the run is, its loss in the first of the caller's units, and how long it will take."
+        "Show the line: where the run is, the first of the derived figures, and how long it will take."
         step = f"{self.step}/{self.last_step}" if self.last_step else f"{self.step}"
         epoch = f"{self._epoch():.2f}/{self.epochs}" if self.epochs else f"{self._epoch():.2f}"
         best = f" | best valid {self.metric} {self.best['value']:.4g}" if self.best else ""
@@ -608,16 +614,16 @@ class _Reporting(_Resuming):
 
     def _summary(self, stopped: str) -> dict:
         "What a job reports."
-        speed = self.total["tokens"] / (self.total["train_seconds"] or 1)
+        speed = self.total["samples"] / (self.total["train_seconds"] or 1)
         return {"step": self.step, "epoch": self._epoch(), "seconds": round(self.total["seconds"], 3),
-                "tokens_per_second": round(speed, 1), "best": self.best, "stopped": stopped,
+                "samples_per_second": round(speed, 1), "unit": self.unit, "best": self.best, "stopped": stopped,
                 "skipped": self.total["skipped"], "processes": self.accelerator.num_processes}
 
 # %% ../nbs/33_trainer.ipynb #b2dd6289
 class Trainer(_Reporting):
     "Trains a model: one loop over steps; an epoch is a view of it."
 
-    def fit(self) -> dict:  # step, epoch, seconds, tokens_per_second, best, stopped (by which limit)
+    def fit(self) -> dict:  # step, epoch, seconds, samples_per_second, unit, best, stopped (by which limit)
         "Train to the limit, evaluate and save there. Raises `Interrupted` on a signal, `NonFiniteLoss` on a NaN."
         self._begin()
         try:
@@ -651,7 +657,7 @@ class Trainer(_Reporting):
                 self.log.close()
 
     def _agree(self, total: float, count: int, signalled: str | None) -> tuple:
-        "Over all processes: mean loss, tokens; and whether one had a signal, has no time left, wants to save."
+        "Over all processes: mean loss, samples; and whether one had a signal, has no time left, wants to save."
         save = self.save_seconds and time.monotonic() - self.saved >= self.save_seconds
         total, count, *wishes = self.sum_over_processes(total, count, bool(signalled), self._is_late(), bool(save))
         return total / count, count, *map(bool, wishes)
@@ -694,7 +700,7 @@ def history(
 
 def plot_history(
     runs: str | Path | dict[str, str | Path],  # a run_dir, or name -> run_dir to compare several
-    unit: str = "loss",  # which column
+    column: str = "loss",
     title: str = "",
 ):  # a matplotlib figure
     "Curves of training (thin) and validation (dots) against steps and seconds."
@@ -707,16 +713,16 @@ def plot_history(
         tables, color = history(run_dir), f"C{i}"
         for axis, x in zip(axes, ("step", "seconds")):
             for kind, style in (("train", dict(lw=1, alpha=0.5)), ("valid", dict(marker="o", ms=4, lw=1.5))):
-                if unit in tables[kind]:
-                    axis.plot(tables[kind][x], tables[kind][unit], color=color, label=f"{name} {kind}".strip(), **style)
-        values = [tables[kind].get(unit, np.array([])) for kind in tables]
+                if (table := tables[kind]).get(column) is not None:
+                    axis.plot(table[x], table[column], color=color, label=f"{name} {kind}".strip(), **style)
+        values = [tables[kind].get(column, np.array([])) for kind in tables]
         tops += [np.nanquantile(v, 0.95) for v in values if np.isfinite(v).any()]
     for axis, x in zip(axes, ("step", "seconds")):
         axis.set_xlabel(x)
         axis.spines[["top", "right"]].set_visible(False)
     if tops:
         axes[0].set_ylim(top=max(tops) * 1.03)  # the first steps would flatten the rest
-    axes[0].set_ylabel(unit)
+    axes[0].set_ylabel(column)
     axes[1].legend(frameon=False)
     figure.suptitle(title)
     plt.close(figure)

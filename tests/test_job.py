@@ -23,7 +23,7 @@ def test_a_job_starts_from_its_seed(tmp_path):
 def test_results_hold_what_repeats_a_figure(tmp_path):
     parameters = dict(SMALL, seed=3, run_dir=str(tmp_path / "run"), epochs=7)
     job = start_job("task", parameters)
-    job.finish({"name": "text", "bytes": 9}, 12, {"bpc": 1.5}, {"tokens_per_second": 10.0, "seconds": 2.0}, extra=[1])
+    job.finish({"name": "text", "bytes": 9}, 12, {"bpc": 1.5}, {"samples_per_second": 10.0, "seconds": 2.0}, extra=[1])
     found = json.loads((tmp_path / "run" / "results.json").read_text())
     assert found["parameters"] == parameters and found["metrics"] == {"bpc": 1.5} and found["extra"] == [1]
     assert found["task"] == "task" and found["corpus"]["bytes"] == 9 and found["parameter_count"] == 12

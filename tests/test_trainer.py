@@ -2,7 +2,7 @@
 
 from sru_nb.trainer import (
     Interrupted, NonFiniteLoss, Path, Trainer, _records, build_accelerator, checkpoints, history, load_best,
-    load_weights, math, np, os, signal, sys, time, torch,
+    load_checkpoint, load_weights, math, np, os, save_checkpoint, shutil, signal, sys, time, torch,
 )
 
 # %% ../nbs/33_trainer.ipynb #25bac0cd
@@ -110,7 +110,7 @@ def equal(a, b):
 def curve(run_dir):
     "The records of a run without what a clock says."
     lines = _records(Path(run_dir) / "metrics.jsonl")
-    return [{k: v for k, v in line.items() if k not in ("seconds", "tokens_per_second")} for line in lines]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "samples_per_second")} for line in lines]
 
 
 def test_the_loop_equals_a_bare_loop(tmp_path):
@@ -170,9 +170,9 @@ def test_every_group_follows_the_schedule(tmp_path):
     close([g["lr"] for g in trainer.optimizer.param_groups], [0.1 / 5, 0.3 / 5])
 
 
-def test_records_are_means_over_tokens(tmp_path):
+def test_records_are_means_over_samples(tmp_path):
     run(tmp_path / "each", max_steps=10).fit()
-    run(tmp_path / "five", max_steps=10, log_every=5, units=BITS).fit()
+    run(tmp_path / "five", max_steps=10, log_every=5, derived=BITS).fit()
     each, five = history(tmp_path / "each")["train"], history(tmp_path / "five")["train"]
     assert five["step"].tolist() == [5, 10]
     close(five["loss"], each["loss"].reshape(2, 5).mean(1))
@@ -518,6 +518,28 @@ def test_a_damaged_checkpoint_costs_only_its_steps(tmp_path):
         part.fit()
     assert part.first_step == 18
     assert equal(weights(part), weights(whole)) and curve(tmp_path / "part") == curve(tmp_path / "whole")
+
+
+def test_a_run_that_counted_tokens_goes_on_exactly(tmp_path):
+    whole = run(tmp_path / "whole", max_steps=30, log_every=4)
+    whole.fit()
+    part = run(tmp_path / "part", max_steps=16, log_every=4, save_every=14)
+    part.fit()
+    shutil.rmtree(tmp_path / "part" / "checkpoints" / "step-00000016")
+    saved = load_checkpoint(tmp_path / "part" / "checkpoints", model=part.model, optimizer=part.optimizer)
+    assert saved["step"] == 14 and saved["extra"]["meter"]["samples"] > 0, "a record is in progress"
+    for sums in ("meter", "total"):
+        saved["extra"][sums] = {"tokens" if k == "samples" else k: v for k, v in saved["extra"][sums].items()}
+    save_checkpoint(tmp_path / "part" / "checkpoints", 14, model=part.model, optimizer=part.optimizer,
+                    extra=saved["extra"])
+    records = tmp_path / "part" / "metrics.jsonl"
+    records.write_text(records.read_text().replace("samples_per_second", "tokens_per_second"))
+    assert (history(tmp_path / "part")["train"]["samples_per_second"] > 0).all()
+    rest = run(tmp_path / "part", seed=1, max_steps=30, log_every=4, resume=True)
+    summary = rest.fit()
+    assert equal(weights(rest), weights(whole)) and curve(tmp_path / "part") == curve(tmp_path / "whole")
+    assert rest.total["samples"] == whole.total["samples"] and "tokens" not in rest.total
+    assert summary["samples_per_second"] > 0 and summary["unit"] == "samples"
 
 
 def test_the_learning_rate_may_be_changed_on_resume(tmp_path):

@@ -324,13 +324,14 @@ def _facts(
     corpus, training = results.get("corpus", {}), results.get("training", {})
     told = [corpus.get("name"), f"{corpus['bytes']:,} bytes" if "bytes" in corpus else None,
             f"SHA-256 `{corpus['sha256']}`" if "sha256" in corpus else None]
-    count, seconds, speed = (results.get(key) for key in ("parameter_count", "seconds", "tokens_per_second"))
+    count, seconds = (results.get(key) for key in ("parameter_count", "seconds"))
+    speed = results.get("samples_per_second", results.get("tokens_per_second"))  # as it was called before
     versions = ", ".join(f"{name} {number}" for name, number in results.get("versions", {}).items())
     return [("task", results.get("task")), ("corpus", ", ".join(filter(None, told)) or None),
             ("parameters", None if count is None else f"{count:,}"), ("steps", training.get("step")),
             ("epochs", training.get("epoch")), ("seconds", None if seconds is None else f"{seconds:,.0f}"),
-            ("tokens per second", None if speed is None else f"{speed:,.0f}"), ("processes", results.get("processes")),
-            ("device", results.get("device")), ("versions", versions or None)]
+            (f"{training.get('unit', 'samples')} per second", None if speed is None else f"{speed:,.0f}"),
+            ("processes", results.get("processes")), ("device", results.get("device")), ("versions", versions or None)]
 
 # %% ../../nbs/12b_models.hub.ipynb #8ff65c56
 def _metadata(
