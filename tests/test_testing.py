@@ -4,8 +4,8 @@ from sru_nb.testing import TOLERANCE, close, close_all, poisoned, raises, run_te
 
 # %% ../nbs/00_testing.ipynb #8c19fda4
 import contextlib
-import contextvars
 import io
+import sys
 
 import pytest
 
@@ -40,15 +40,20 @@ def test_raises_fails_when_nothing_is_raised():
         raise RuntimeError("raises() accepted silence")
 
 
-def test_raises_prints_in_a_demonstration_and_is_silent_among_tests():
+def test_what_a_test_prints_is_shown_only_if_it_fails():
     def probe():
         with raises(ValueError, "size=0"):
             raise ValueError("size=0, expected more")
 
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        contextvars.Context().run(probe)  # as in a cell: this test may itself run among tests
-        run_tests(probe)
-    assert printed.getvalue().splitlines() == ["ValueError: size=0, expected more", "passed   probe"]
+    def failing():
+        probe()
+        print("so it went", file=sys.stderr)
+        raise ArithmeticError("one is not more than two")
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed, raises(ArithmeticError, "not more than two"):
+        run_tests(probe, failing)
+    assert printed.getvalue().splitlines() == ["passed   probe", "ValueError: size=0, expected more", "so it went",
+                                               "ArithmeticError: one is not more than two"]
 
 
 def test_poison_reaches_every_empty_tensor():
