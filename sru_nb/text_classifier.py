@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .data.sentences import (TOKENS, Batches, Encoded, Examples, Vectors, Vocabulary, embedding_matrix, encode,
-                                   read_vectors, tokenize)
+from .data.sentences import TOKENS, Batches, Encoded, Examples, Vocabulary, encode, tokenize
+from .data.vectors import Vectors, embedding_matrix, read_vectors
 from .models.classifier import SentenceClassifier, class_loss, label_loss, predict_logits, word_weights
 from .models.hub import HubError
 
