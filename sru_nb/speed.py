@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from .checkpoint import write_json
 from .models.language import PRESETS, build_model, next_symbol_loss, with_unit
-from .recurrence import make_case, recurrence, recurrence_backward
+from .recurrence import make_case, recurrence, recurrence_backward, step
 from .sru import SRU, SRUCell
 from .testing import relative_error
 
@@ -178,10 +178,7 @@ class LoopSRU(nn.Module):
 
 def sru_step(u, x, weight_c, bias, c):
     "One step of SRU (Lei et al. 2018, equations 1-4): what the compiled loop compiles."
-    f = torch.sigmoid(u[:, 1] + weight_c[0] * c + bias[0])
-    r = torch.sigmoid(u[:, 2] + weight_c[1] * c + bias[1])
-    c = u[:, 0] + (c - u[:, 0]) * f
-    return x + (c - x) * r, c
+    return step(*u.unbind(1), x, c, 1, False, *weight_c, *bias)
 
 # %% ../nbs/90_speed.ipynb #0f509d02
 class CausalAttention(nn.Module):

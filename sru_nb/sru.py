@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from .basics import check_probability, check_whole
 from .matmul import matmul
 from .op import sru_recurrence
+from .recurrence import gates as gates_of_step
 
 # %% ../nbs/10_sru.ipynb #89987577
 def from_interleaved(
@@ -325,8 +326,9 @@ def gates(
     before = torch.cat([c0[None], c[:-1]])[:L].view(L, B, -1, d)
     if cell.bidirectional:
         before[:, :, 1] = torch.cat([c[1:], c0[None]])[-L:].view(L, B, -1, d)[:, :, 1]
-    a = weight_c[:, None, None] if v is None else weight_c[:, None, None] + v.movedim(3, 0)  # (2, L, B, directions, d)
-    return tuple(torch.sigmoid(u[:, :, :, 1 + i] + a[i] * before + bias[i]).flatten(2) for i in range(2))
+    v_f, v_r = weight_c[:, None, None] if v is None else weight_c[:, None, None] + v.movedim(3, 0)
+    f, r = gates_of_step(u[:, :, :, 1], u[:, :, :, 2], before, v_f, v_r, *bias)
+    return f.flatten(2), r.flatten(2)
 
 # %% ../nbs/10_sru.ipynb #361816d7
 class Stack(nn.Module):

@@ -269,17 +269,18 @@ def test_custom_modules_per_layer_in_any_container(made_of):
 
 
 @pytest.mark.parametrize("options", [dict(), dict(bidirectional=True), dict(layer_norm=True, use_tanh=True)])
-def test_gates_reproduce_the_states(options):
+def test_gates_reproduce_states_and_outputs(options):
     cell, x = SRUCell(5, 4, **options), torch.randn(6, 3, 5)
     c0 = torch.randn(3, 8 if options.get("bidirectional") else 4)
     f, r = gates(cell, x, c0)
-    u, _ = cell._products(x)
+    (u, _), (h, last) = cell._products(x), cell(x, c0)
     for j in range(cell.num_directions):
         state, half = c0[:, 4 * j:4 * j + 4], slice(4 * j, 4 * j + 4)
         for t in reversed(range(6)) if j else range(6):
             state = f[t, :, half] * state + (1 - f[t, :, half]) * u[t, :, j, 0]
-        close(cell(x, c0)[1][:, half].detach(), state.detach())
-    assert ((r > 0) & (r < 1)).all()
+            g = state.tanh() if cell.use_tanh else state
+            close(h[t, :, half].detach(), (r[t, :, half] * g + (1 - r[t, :, half]) * u[t, :, j, 3]).detach())
+        close(last[:, half].detach(), state.detach())
 
 
 def test_dropout_is_one_mask_for_all_steps():
