@@ -2,18 +2,18 @@
 
 from sru_nb.run import (
     DONE, FAILED, Path, Place, SBATCH, STOPPED, USAGE, UsageError, complete, fill, find_place, main, meet, os,
-    parse_line, read_parameters, signal, split_given,
+    parse_line, read_parameters, signal, split_pairs,
 )
 
 # %% ../nbs/34_run.ipynb #6b7dfc34
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-PARAMETERS = """epochs: int = 3  # passes over the data
-rate: float = 0.1  # of learning
+PARAMETERS = """epochs: int = 3  # ~ [1, inf) passes over the data
+rate: float = 0.1  # [-1, 1] of learning
 name: str = "a#b"  # of the run
-run_dir: str = ""  # where everything is written
-resume: bool = False  # go on with the run in run_dir"""
+run_dir: str = ""  # ~ where everything is written
+resume: bool = False  # ~ go on with the run in run_dir"""
 KERNEL = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
 
 
@@ -59,7 +59,9 @@ from sru_nb.testing import raises, run_tests
 @pytest.mark.parametrize("line", [
     "epochs = 3", "epochs: int", "epochs: int = 2 * 3", "epochs: int = steps", "epochs: list = []", "import math",
     "epochs: int = 3; steps: int = 4", "self.epochs: int = 3", "epochs: int = (", "%matplotlib inline",
-    "epochs: int = 3.0", "rate: float = 1", "flag: bool = 0", "name: str = None", 'epochs: "int" = 3'])
+    "epochs: int = 3.0", "rate: float = 1", "flag: bool = 0", "name: str = None", 'epochs: "int" = 3',
+    "epochs: int = 0  # [1, inf) passes", "rate: float = 1.0  # [0, 1) of it", "rate: float = 1.0  # [0; 1] of it",
+    "name: str = 'c'  # a | b: which", "epochs: int = 1  # 1 | two: which", "epochs: str = '1'  # 2 | [0, 1): which"])
 def test_a_line_that_declares_nothing_is_refused(line, tmp_path):
     with raises(UsageError, repr(line)):
         read_parameters(write_job(tmp_path / "job.ipynb", parameters="a: int = 1  # one\n" + line))
@@ -67,8 +69,8 @@ def test_a_line_that_declares_nothing_is_refused(line, tmp_path):
 
 def test_what_is_declared_is_read(tmp_path):
     lines = '# a comment\n\nname: str = "é # ü"  # of ü # or é\nrate: float=-1e-3\nflag: bool = True  #  on'
-    found = read_parameters(write_job(tmp_path / "job.ipynb", parameters=lines)).values()
-    assert [(p.name, p.type, p.default, p.help) for p in found] == [
+    parameters = read_parameters(write_job(tmp_path / "job.ipynb", parameters=lines)).values()
+    assert [(p.name, p.type, p.default, p.help) for p in parameters] == [
         ("name", str, "é # ü", "of ü # or é"), ("rate", float, -1e-3, ""), ("flag", bool, True, "on")]
 
 
@@ -78,8 +80,8 @@ def test_what_is_declared_is_read(tmp_path):
 def test_a_value_has_the_declared_type(kind, text, value):
     default = {"int": "7", "float": "7.0", "bool": "True", "str": "'7'"}[kind]
     parameters = {"x": parse_line(f"x: {kind} = {default}  # seven")}
-    given, rest = split_given(["in.ipynb", "-p", "x", text, "--resume"])
-    filled = fill(parameters, given)["x"]
+    pairs, rest = split_pairs(["in.ipynb", "-p", "x", text, "--resume"])
+    filled = fill(parameters, pairs)["x"]
     assert rest == ["in.ipynb", "--resume"] and filled == value and type(filled) is type(value)
 
 
@@ -87,8 +89,50 @@ def test_a_value_has_the_declared_type(kind, text, value):
                                        ("bool", "no")])
 def test_a_value_of_another_type_is_refused(kind, text):
     default = {"int": "7", "float": "7.0", "bool": "True"}[kind]
-    with raises(UsageError, f"x={text!r}: expected ", "(seven)"):
+    with raises(UsageError, f"x={text!r}, expected ", "(seven)"):
         fill({"x": parse_line(f"x: {kind} = {default}  # seven")}, [("x", text)])
+
+
+@pytest.mark.parametrize("line,choices,bounds,may_change,help", [
+    ("x: float = 0.5  # [0, 1) of it", (), "[0, 1)", False, "of it"),
+    ("x: float = 0.5  # ~[0, 1): of it", (), "[0, 1)", True, "of it"),
+    ("x: float = 0.5  # ~ (-inf, 1e3] of it", (), "(-inf, 1e3]", True, "of it"),
+    ("x: float = -1.0  # -1 | [0, 1): of it; -1: as there", (-1.0,), "[0, 1)", False, "of it; -1: as there"),
+    ('x: str = ""  # "" | sru|lstm: who: reads', ("", "sru", "lstm"), "", False, "who: reads"),
+    ("x: int = 3  # ~ 1 | 3 | 5", (1, 3, 5), "", True, ""), ("x: str = 'a'  # ~ of it", (), "", True, "of it"),
+    ("x: str = 'a'  # auto, cpu, cuda:1, a|b", (), "", False, "auto, cpu, cuda:1, a|b")])
+def test_a_comment_says_what_a_value_must_be(line, choices, bounds, may_change, help):
+    p = parse_line(line)
+    assert (p.choices, p.bounds, p.may_change, p.help, p.line) == (choices, bounds, may_change, help, line)
+    assert list(map(type, p.choices)) == [p.type] * len(choices)
+
+
+@pytest.mark.parametrize("spec,texts,wrong", [
+    ("[0, 1)", ["0", "0.999", "1e-9"], ["1", "-1e-9", "nan", "inf"]), ("(0, 1]", ["1", "0.1"], ["0", "1.001", "nan"]),
+    ("[1, inf)", ["1", "1e300"], ["0", "inf", "-inf"]), ("-1 | [0, 1):", ["-1", "0", "0.5"], ["-0.5", "1", "-1.01"]),
+    ("1 | 3 | 5", ["1", "5.0"], ["2", "0"]), ("of it", ["-1e9", "inf"], ["x"])])
+def test_a_value_is_among_the_choices_or_within_the_bounds(spec, texts, wrong):
+    parameter = parse_line(f"x: float = {float(texts[0])!r}  # {spec}")
+    assert [parameter.check(text) for text in texts] == [float(text) for text in texts]
+    expected = "one of 1.0, 3.0, 5.0" if spec == "1 | 3 | 5" else "a number"
+    for text in wrong:
+        with raises(UsageError, f"x={text!r}, expected ", expected):
+            parameter.check(text)
+
+
+@pytest.mark.parametrize("kind,value,result", [
+    ("str", 2024, "2024"), ("float", 60, 60.0), ("int", 3, 3), ("bool", "false", False), ("bool", True, True),
+    ("int", "3", 3), ("float", 0.5, 0.5), ("int", 0.5, None), ("int", 3.0, None), ("int", True, None),
+    ("float", True, None), ("str", 1e3, None), ("str", True, None), ("bool", 0, None), ("bool", "no", None),
+    ("str", None, None), ("float", [1.0], None), ("float", 10**400, None)])
+def test_what_papermill_makes_of_a_word_is_taken_or_refused(kind, value, result):
+    default = {"int": "7", "float": "7.0", "bool": "True", "str": "'7'"}[kind]
+    parameter = parse_line(f"x: {kind} = {default}  # seven")
+    if result is None:
+        with raises(UsageError, "x=", ", expected "):
+            parameter.check(value)
+    else:
+        assert parameter.check(value) == result and type(parameter.check(value)) is type(result)
 
 
 def refused(*words):
@@ -110,6 +154,7 @@ def test_what_cannot_be_started_writes_nothing(tmp_path):
     before = sorted(os.listdir(tmp_path))
     for words, part in [([job, out, "-p", "epoch", "5"], "nearest is 'epochs'; there are: epochs, rate, name, run_dir"),
                         ([job, out, "-p", "epochs", "5", "-p", "epochs", "5"], "epochs is given twice"),
+                        ([job, out, "-p", "epochs", "0"], "epochs='0', expected an integer in [1, inf) (passes over"),
                         ([job, out, "-p", "epochs"], "-p: expected a name and a value"), ([job], "and an output"),
                         ([job, job], "is the notebook itself"), ([job, tmp_path / "out"], "ends in .ipynb"),
                         ([bare, out, "--resume"], "no parameters `resume` and `run_dir`"),
