@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NETWORK', 'PRESETS', 'SRUPP_PRESETS', 'PTB_PRESETS', 'WORD_PRESETS', 'UNITS', 'Preset', 'find_preset',
-           'LanguageModel', 'build_model', 'count_parameters', 'with_unit', 'next_symbol_loss', 'window_loss',
-           'mean_loss', 'layer_gates', 'plot_gates', 'layer_attention', 'plot_attention']
+           'LanguageModel', 'build_model', 'layer_parameters', 'count_parameters', 'with_unit', 'next_symbol_loss',
+           'window_loss', 'mean_loss', 'layer_gates', 'plot_gates', 'layer_attention', 'plot_attention']
 
 # %% ../../nbs/13_models.language.ipynb #6e53c880
 import math
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ..matmul import matmul
 from .adaptive import AdaptiveEmbedding, AdaptiveSoftmax, adaptive_parameters
 from .hub import HubModel
-from ..sru import SRU, gates
+from ..sru import SRU, gates, layer_costs
 from ..srupp import SRUpp, attention_weights, srupp_layer_costs
 
 # %% ../../nbs/13_models.language.ipynb #dacb5911
@@ -280,6 +280,26 @@ def build_model(
     return LanguageModel(vocab_size, **{name: getattr(preset, name) for name in NETWORK})
 
 # %% ../../nbs/13_models.language.ipynb #abee0476
+def layer_parameters(
+    unit: str,  # "sru", "srupp", "lstm" or "gru"
+    input_size: int,  # n
+    hidden_size: int,  # d, units per direction
+    directions: int = 1,
+    layer_norm: bool = False,  # of SRU and SRU++
+    projection_size: int = 0,  # q of SRU
+    attention_size: int = 0,  # p of SRU++; 0: d / 4
+    attention: bool = True,  # of SRU++
+) -> int:
+    "The number of the parameters of one recurrent layer, by formula."
+    n, D, norm = input_size, directions * hidden_size, 2 * input_size * layer_norm
+    if unit == "sru":
+        return layer_costs(n, D, projection_size if projection_size < min(n, D) else 0).parameters + norm
+    if unit == "srupp":
+        p = attention_size or max(1, hidden_size // 4)
+        return srupp_layer_costs(n, D, p, attention=attention).parameters + norm
+    return {"lstm": 4, "gru": 3}[unit] * D * (n + hidden_size + 2)
+
+
 def count_parameters(
     preset: Preset,
     vocab_size: int,
@@ -293,14 +313,8 @@ def count_parameters(
         size = d if g.tie_weights else g.embedding_size or min(vocab_size, d)
         total = vocab_size * size * (not g.tie_weights) + (d + 1) * vocab_size
     for layer, n in enumerate((size, *(g.num_layers - 1) * [d]), 1):
-        if g.unit == "sru":
-            k, q = 3 if n == d else 4, g.projection_size
-            total += (n * q + q * k * d if 0 < q < min(n, d) else n * k * d) + 4 * d + 2 * n * g.layer_norm
-        elif g.unit == "srupp":
-            p, attention = g.attention_size or max(1, d // 4), layer % g.attention_every == 0
-            total += srupp_layer_costs(n, d, p, attention=attention).parameters + 2 * n * g.layer_norm
-        else:
-            total += {"lstm": 4, "gru": 3}[g.unit] * d * (n + d + 2)
+        total += layer_parameters(g.unit, n, d, 1, g.layer_norm, g.projection_size, g.attention_size,
+                                  layer % g.attention_every == 0)
     return total
 
 
