@@ -4,16 +4,15 @@
 
 # %% auto #0
 __all__ = ['COMMON', 'IN_STACK', 'TM', 'NORM', 'INNER_NORM', 'PROJECTED', 'ATTENTION', 'FACTORS', 'FORMS', 'TORCH',
-           'COLUMNS', 'ConversionError', 'find_layers', 'kind_of', 'SavedLayer', 'expected_shapes', 'read_layers',
-           'to_original', 'from_original', 'read_file', 'choose_state_dict', 'write_file', 'describe', 'convert_file',
-           'main']
+           'COLUMNS', 'ConversionError', 'find_layers', 'kind_of', 'SavedLayer', 'product_names', 'expected_shapes',
+           'read_sizes', 'read_layers', 'to_original', 'from_original', 'check_suffix', 'load_torch', 'read_file',
+           'find_state_dicts', 'choose_state_dict', 'find_others', 'write_file', 'describe', 'convert_file', 'main']
 
 # %% ../nbs/12_original.ipynb #ab240c6f
 import argparse
 import copy
 import itertools
 import json
-import os
 import re
 import sys
 import warnings
@@ -26,6 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from .basics import replacing
 from .sru import from_interleaved, to_interleaved
 
 # %% ../nbs/12_original.ipynb #c1093f77
@@ -41,13 +41,13 @@ def find_layers(
     state_dict: dict,  # of a whole model, a stack or one cell
 ) -> dict[str, list[str]]:  # what a layer's keys start with, such as "encoder.rnn_lst.0." -> what follows
     "The SRU and SRU++ layers of a state_dict, complete or not."
-    found = {}
+    marks = {}
     for key in state_dict:
         path, dot, name = key.rpartition(".")
         if name in COMMON:
-            found.setdefault(path + dot, set()).add(name)
-    alone = {prefix for prefix, names in found.items() if len(names) > 1}
-    stacks = {match[1] for prefix in found if (match := IN_STACK.fullmatch(prefix))}
+            marks.setdefault(path + dot, set()).add(name)
+    alone = {prefix for prefix, names in marks.items() if len(names) > 1}
+    stacks = {match[1] for prefix in marks if (match := IN_STACK.fullmatch(prefix))}
     layers = {}
     for key in state_dict:
         match = IN_STACK.match(key)
@@ -99,10 +99,12 @@ class SavedLayer:
     directions: int = 0  # 0: unknown
 
 
-def _products(
-    kind: str, form: int | str, factorised: bool
-) -> tuple[str | None, str]:  # None: there is none, or it is the same in every line
-    "The names of a layer's first factor and of the product that makes the gates."
+def product_names(
+    kind: str,  # as of a `SavedLayer`
+    form: int | str,
+    factorised: bool,
+) -> tuple[str | None, str]:  # the first factor, None where there is none or no line differs; the gates' product
+    "The names of a layer's products."
     if kind != "SRU":
         return None, TM + ("linear3.weight" if kind == "SRU++ attention" else "linear2.weight")
     if form == 3:
@@ -118,7 +120,7 @@ def expected_shapes(
     shapes = {"weight_c": (2 * D,), "bias": (2 * D,), "scale_x": (1,)}
     if layer.kind == "SRU custom_m":
         return shapes
-    first, last = _products(layer.kind, layer.form, inner > 0)
+    first, last = product_names(layer.kind, layer.form, inner > 0)
     rows = inner or n
     gate_major = (rows, layer.directions, k, D // max(1, layer.directions))
     shapes[last] = {2: (rows, D * k), 3: (D * k, rows), "ours": gate_major}[layer.form]
@@ -132,17 +134,20 @@ def expected_shapes(
     return shapes
 
 # %% ../nbs/12_original.ipynb #67a015ca
-def _sizes(
-    prefix: str, kind: str, line: int, tensors: dict
-) -> SavedLayer | str:
-    "The layer that these tensors belong to, or what rules every layer out."
+def read_sizes(
+    prefix: str,  # what the layer's keys start with
+    kind: str,  # as from `kind_of`
+    line: int,
+    tensors: dict,  # by name without the prefix
+) -> SavedLayer | str:  # a text: what rules every layer out
+    "The layer that these tensors belong to."
     D, odd = divmod(tensors["bias"].numel(), 2)
     if odd or D == 0:
         return f"{prefix}bias has {tensors['bias'].numel()} elements, expected two for each unit"
     if kind == "SRU custom_m":
         return SavedLayer(prefix, kind, line, D=D)
     factor = next((name for name in (TM + "linear1.weight", TM + "0.weight", "weight_proj") if name in tensors), None)
-    _, last = _products(kind, line, factor is not None)
+    _, last = product_names(kind, line, factor is not None)
     weight = tensors[last]
     form = "ours" if weight.ndim == 4 and (line == 2 or kind != "SRU") else line
     for name, dims in ((last, 4 if form == "ours" else 2), (factor, 2)):
@@ -174,7 +179,7 @@ def _read_layer(prefix: str, names: list, state_dict: dict) -> tuple[SavedLayer 
                   for inner in find_layers({name: None for name in names if name not in COMMON})]
     if wrong:
         return None, wrong
-    layer = _sizes(prefix, kind, line, tensors)
+    layer = read_sizes(prefix, kind, line, tensors)
     if isinstance(layer, str):
         return None, [layer]
     expected = expected_shapes(layer)
@@ -191,53 +196,53 @@ def read_layers(
     "The SRU and SRU++ layers of a state_dict, checked; an error names everything that is wrong."
     if odd := [repr(key) for key in state_dict if not isinstance(key, str)]:
         raise ConversionError(f"state_dict has the keys {', '.join(odd)}, expected text")
-    found = find_layers(state_dict)
-    read = [_read_layer(prefix, names, state_dict) for prefix, names in found.items()]
+    members = find_layers(state_dict)
+    read = [_read_layer(prefix, names, state_dict) for prefix, names in members.items()]
     if not read:
         raise ConversionError(f"state_dict has {len(state_dict)} entries and no SRU layer among them, expected keys "
                               "such as rnn_lst.0.weight_c, or weight_c, bias and scale_x side by side")
     wrong = [problem for _, problems in read for problem in problems]
-    for prefix in found:
+    for prefix in members:
         match = IN_STACK.fullmatch(prefix)
         before = f"{match[1]}{int(match[2]) - 1}." if match and int(match[2]) else prefix
-        wrong += [f"{before} is missing, and {prefix} is there"] if before not in found else []
+        wrong += [f"{before} is missing, and {prefix} is there"] if before not in members else []
     if wrong:
         raise ConversionError("; ".join(wrong))
     return [layer for layer, _ in read]
 
 # %% ../nbs/12_original.ipynb #5c65c072
-def _changes(layer: SavedLayer, form: int | str, directions: int | None, state_dict: dict) -> dict[str, tuple]:
-    "What becomes of those keys of a layer that do not stay: old key -> new key, tensor."
-    pre = layer.prefix
-    if layer.form == form:
-        return {}
-    if layer.kind == "SRU custom_m":
-        old, new = ("custom_m.", TM) if form == 3 else (TM, "custom_m.")
-        own = [key for key in state_dict if key.startswith(pre + old)]
-        return {key: (pre + new + key[len(pre + old):], state_dict[key]) for key in own}
-    first, last = _products(layer.kind, layer.form, layer.inner > 0)
-    new_first, new_last = _products(layer.kind, form, layer.inner > 0)
-    weight = state_dict[pre + last].detach()
-    flat = to_interleaved(weight) if layer.form == "ours" else weight.t() if layer.form == 3 else weight  # (rows, D k)
-    made = flat.t() if form == 3 else flat
-    if form == "ours":
-        made = from_interleaved(flat, layer.D // directions, directions)
-    changes = {pre + last: (pre + new_last, made.contiguous())}
-    if first and first != new_first:
-        changes[pre + first] = (pre + new_first, state_dict[pre + first].detach().t().contiguous())
-    return changes
-
-
-def _converted(state_dict: dict, changes: dict) -> OrderedDict:
-    "The dictionary with these changes, in its order, with its metadata."
+def _converted(state_dict: dict, layers: list[SavedLayer], form_of, directions: int | None) -> OrderedDict:
+    "The dictionary with every layer in the form that `form_of` says, in its order, with its metadata."
+    changes = {}  # old key -> new key, tensor
+    for layer in layers:
+        pre, form = layer.prefix, form_of(layer)
+        if layer.form == form:
+            continue
+        if layer.kind == "SRU custom_m":
+            old, new = ("custom_m.", TM) if form == 3 else (TM, "custom_m.")
+            own = [key for key in state_dict if key.startswith(pre + old)]
+            changes |= {key: (pre + new + key[len(pre + old):], state_dict[key]) for key in own}
+            continue
+        first, last = product_names(layer.kind, layer.form, layer.inner > 0)
+        new_first, new_last = product_names(layer.kind, form, layer.inner > 0)
+        weight = state_dict[pre + last].detach()  # becomes (rows, D k)
+        weight = to_interleaved(weight) if layer.form == "ours" else weight.t() if layer.form == 3 else weight
+        if form == "ours":
+            weight = from_interleaved(weight, layer.D // directions, directions)
+        changes[pre + last] = pre + new_last, (weight.t() if form == 3 else weight).contiguous()
+        if first and first != new_first:
+            changes[pre + first] = pre + new_first, state_dict[pre + first].detach().t().contiguous()
     result = OrderedDict(changes.get(key, (key, value)) for key, value in state_dict.items())
     if hasattr(state_dict, "_metadata"):
         result._metadata = state_dict._metadata.copy()
     return result
 
 # %% ../nbs/12_original.ipynb #d6f5fc32
-def _to_original(state_dict: dict, line: int) -> tuple[list[SavedLayer], dict]:
-    "The layers and their changes on the way to a line of the original."
+def to_original(
+    state_dict: dict,  # ours, or of either line: of a whole model, a stack or one cell
+    line: int,  # 2: for sru 2.x; 3: for sru 3.0
+) -> OrderedDict:  # what the original's load_state_dict takes
+    "A state_dict with its SRU and SRU++ layers as the original has them, everything else unchanged."
     if line not in (2, 3):
         raise ConversionError(f"line is {line!r}, expected 2 or 3")
     layers, wrong = read_layers(state_dict), []
@@ -249,25 +254,17 @@ def _to_original(state_dict: dict, line: int) -> tuple[list[SavedLayer], dict]:
                          f"and D = {layer.D} only, expected line 3")
     if wrong:
         raise ConversionError("; ".join(wrong))
-    changes = {}
-    for layer in layers:
-        changes |= _changes(layer, line, None, state_dict)
-    return layers, changes
-
-
-def to_original(
-    state_dict: dict,  # ours, or of either line: of a whole model, a stack or one cell
-    line: int,  # 2: for sru 2.x; 3: for sru 3.0
-) -> OrderedDict:  # what the original's load_state_dict takes
-    "A state_dict with its SRU and SRU++ layers as the original has them, everything else unchanged."
-    return _converted(state_dict, _to_original(state_dict, line)[1])
+    return _converted(state_dict, layers, lambda layer: line, None)
 
 # %% ../nbs/12_original.ipynb #e9864e5d
-def _from_original(state_dict: dict, directions: int | None) -> tuple[list[SavedLayer], dict]:
-    "The layers and their changes on the way to our names."
+def from_original(
+    state_dict: dict,  # of either line: of a whole model, a stack or one cell
+    directions: int | None = None,  # 1 or 2, of all layers: permute the weights; None: `load_state_dict` will
+) -> OrderedDict:  # what our load_state_dict takes
+    "A state_dict of the original under our names, everything else unchanged."
     if directions not in (None, 1, 2):
         raise ConversionError(f"directions is {directions!r}, expected 1, 2 or None")
-    layers, changes, wrong = read_layers(state_dict), {}, []
+    layers, wrong = read_layers(state_dict), []
     for layer in layers if directions else []:
         if layer.directions not in (0, directions):
             wrong.append(f"{layer.prefix} has {layer.directions} for directions, expected {directions} as given")
@@ -275,49 +272,41 @@ def _from_original(state_dict: dict, directions: int | None) -> tuple[list[Saved
             wrong.append(f"{layer.prefix} has D = {layer.D}, expected a multiple of directions = {directions}")
     if wrong:
         raise ConversionError("; ".join(wrong))
-    for layer in layers:
-        plain = layer.form if layer.kind.startswith("SRU++") else 2
+
+    def form_of(layer):
         permuted = layer.form == "ours" or directions and layer.kind != "SRU custom_m"
-        changes |= _changes(layer, "ours" if permuted else plain, directions, state_dict)
-    return layers, changes
+        return "ours" if permuted else layer.form if layer.kind.startswith("SRU++") else 2
 
-
-def from_original(
-    state_dict: dict,  # of either line: of a whole model, a stack or one cell
-    directions: int | None = None,  # 1 or 2, of all layers: permute the weights; None: `load_state_dict` will
-) -> OrderedDict:  # what our load_state_dict takes
-    "A state_dict of the original under our names, everything else unchanged."
-    return _converted(state_dict, _from_original(state_dict, directions)[1])
+    return _converted(state_dict, layers, form_of, directions)
 
 # %% ../nbs/12_original.ipynb #2f0c1ace
 TORCH = (".pt", ".pth", ".bin", ".ckpt")
 
 
-def _check_suffix(path: Path):
+def check_suffix(
+    path: Path,
+):
     "Refuse a file that is neither of PyTorch nor of safetensors by its name."
     if path.suffix not in (".safetensors", *TORCH):
         raise ConversionError(f"{path} ends in {path.suffix or 'nothing'!r}, "
                               f"expected .safetensors, or for PyTorch's files {', '.join(TORCH)}")
 
-
-def _check_archive(path: Path):
-    "Refuse an archive of PyTorch with a wrong checksum, and TorchScript."
-    with zipfile.ZipFile(path) as archive:
-        if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-            raise ConversionError(f"{path} holds a TorchScript program, expected a state_dict. Where it was made: "
-                                  "torch.save(torch.jit.load('FILE').state_dict(), 'weights.pt')")
-        if (name := archive.testzip()) is not None:
-            raise ConversionError(f"{path} is damaged: the checksum of {name} in it is wrong "
-                                  "(or switched off, by torch.serialization.set_crc32_options)")
-
 # %% ../nbs/12_original.ipynb #37fc0fe5
-def _load_torch(path: Path):
-    "What torch.save wrote, if it is tensors, numbers, text and containers."
+def load_torch(
+    path: Path,  # as torch.save wrote it
+):
+    "What torch.save wrote, if it is tensors, numbers, text and containers, and undamaged."
     with open(path, "rb"):
         pass  # a file that is not there raises what the system says
     try:
         if zipfile.is_zipfile(path):
-            _check_archive(path)
+            with zipfile.ZipFile(path) as archive:
+                if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                    raise ConversionError(f"{path} holds a TorchScript program, expected a state_dict. Where it was "
+                                          "made: torch.save(torch.jit.load('FILE').state_dict(), 'weights.pt')")
+                if (name := archive.testzip()) is not None:
+                    raise ConversionError(f"{path} is damaged: the checksum of {name} in it is wrong "
+                                          "(or switched off, by torch.serialization.set_crc32_options)")
         with warnings.catch_warnings():  # that another program's pickle is no checkpoint, the error says
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -338,9 +327,9 @@ def read_file(
 ) -> tuple[dict, dict[str, str]]:  # the checkpoint, and the header of a .safetensors file
     "What a checkpoint file holds, on the CPU; nothing in it is executed."
     path = Path(path)
-    _check_suffix(path)
+    check_suffix(path)
     if path.suffix != ".safetensors":
-        return _load_torch(path), {}
+        return load_torch(path), {}
     try:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
@@ -348,13 +337,19 @@ def read_file(
         raise ConversionError(f"{path} is damaged, cut short, or no .safetensors file ({error})") from error
 
 # %% ../nbs/12_original.ipynb #ba4bb740
-def _state_dicts(value, path: tuple = ()) -> dict[str, dict]:
-    "Every dictionary with SRU layers inside a checkpoint, by the keys that lead to it."
+def find_state_dicts(
+    value,  # what a file held
+    path: tuple = (),  # of keys that lead to it
+    beside: tuple = (),  # keys beside these
+) -> dict[str, tuple[dict, list[str]]]:  # path -> the state_dict, and the keys beside it and above it
+    "Every dictionary with SRU layers inside a checkpoint."
     if not isinstance(value, dict):
         return {}
     if find_layers({key: a for key, a in value.items() if isinstance(key, str) and isinstance(a, torch.Tensor)}):
-        return {"/".join(path): value}
-    return {name: a for key, inner in value.items() for name, a in _state_dicts(inner, (*path, str(key))).items()}
+        return {"/".join(path): (value, list(beside))}
+    keys = [str(key) for key in value]
+    return {name: pair for key, inner in zip(keys, value.values()) for name, pair in find_state_dicts(
+        inner, (*path, key), (*beside, *(other for other in keys if other != key))).items()}
 
 
 def choose_state_dict(
@@ -362,52 +357,27 @@ def choose_state_dict(
     key: str | None = None,  # which, such as "model" or "state_dict/network"; None: the only one
 ) -> tuple[dict, list[str]]:  # the state_dict, and the keys beside it and above it that are not in it
     "The dictionary of a checkpoint that has SRU layers in it."
-    found = _state_dicts(checkpoint)
-    if not found:
-        held = ", ".join(f"{k}: {type(v).__name__}" for k, v in list(checkpoint.items())[:8]) \
+    candidates = find_state_dicts(checkpoint)
+    if not candidates:
+        content = ", ".join(f"{k}: {type(v).__name__}" for k, v in list(checkpoint.items())[:8]) \
             if isinstance(checkpoint, dict) else type(checkpoint).__name__
-        raise ConversionError(f"no SRU layer in the file, expected keys such as rnn_lst.0.weight_c; it holds {held}")
-    if key is None and len(found) > 1 or key is not None and key not in found:
-        raise ConversionError(f"key is {key!r}, expected one of those with SRU layers: {', '.join(map(repr, found))}")
-    key = next(iter(found)) if key is None else key
-    level, beside = checkpoint, []
-    for part in key.split("/") if key else []:
-        beside += [str(k) for k in level if str(k) != part]
-        level = next(v for k, v in level.items() if str(k) == part)
-    return found[key], beside
+        raise ConversionError(f"no SRU layer in the file, expected keys such as rnn_lst.0.weight_c; it holds {content}")
+    if key is None and len(candidates) > 1 or key is not None and key not in candidates:
+        raise ConversionError(f"key is {key!r}, expected one of those with SRU layers: "
+                              f"{', '.join(map(repr, candidates))}")
+    return candidates[next(iter(candidates)) if key is None else key]
 
 # %% ../nbs/12_original.ipynb #d0bdf076
-def _is_plain(value) -> bool:
-    "Whether safetensors can hold it: a tensor, and not a sparse one."
-    return isinstance(value, torch.Tensor) and value.layout == torch.strided
-
-
-def _own_memory(state_dict: dict) -> dict:
-    "The tensors as safetensors wants them: contiguous, each with memory of its own."
-    ready, seen = {}, set()
-    for name, tensor in state_dict.items():
-        tensor = tensor.detach().contiguous()
-        memory = tensor.untyped_storage()
-        shared = memory.data_ptr() in seen or memory.nbytes() != tensor.numel() * tensor.element_size()
-        seen.add(memory.data_ptr())
-        ready[name] = tensor.clone() if shared else tensor
-    return ready
-
-
-def _sync(path: Path):
-    "Wait until a file, or the entries of a folder, are on the disk."
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open a folder, and needs no such call
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def find_others(
+    state_dict: dict,
+) -> dict:  # name -> value
+    "What safetensors cannot hold: anything but a tensor, and a sparse one."
+    return {name: a for name, a in state_dict.items() if not isinstance(a, torch.Tensor) or a.layout != torch.strided}
 
 # %% ../nbs/12_original.ipynb #f8f364f7
 def _check_target(path: Path, force: bool):
     "Refuse a file name that cannot be written to."
-    _check_suffix(path)
+    check_suffix(path)
     if not path.parent.is_dir():
         raise ConversionError(f"{path.parent} is no folder, expected one for {path.name}")
     if path.is_dir() or path.exists() and not force:
@@ -424,26 +394,22 @@ def write_file(
     path = Path(path)
     _check_target(path, force)
     as_safetensors = path.suffix == ".safetensors"
-    others = [f"{k} ({type(v).__name__})" for k, v in state_dict.items() if not _is_plain(v)]
+    others = [f"{name} ({type(a).__name__})" for name, a in find_others(state_dict).items()]
     if others and as_safetensors:
         raise ConversionError(f"{', '.join(others)}: a .safetensors file holds plain tensors only; "
                               "write a .pt, or leave these out with --tensors-only")
     if as_safetensors and hasattr(state_dict, "_metadata"):
         header = {"modules": json.dumps(state_dict._metadata), **(header or {})}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode
         if as_safetensors:
-            save_file(_own_memory(state_dict), temporary, metadata=header)
+            # a copy each: contiguous, and none shares its memory with another
+            tensors = {name: a.detach().clone(memory_format=torch.contiguous_format) for name, a in state_dict.items()}
+            save_file(tensors, temporary, metadata=header)
             temporary.chmod(mode)  # safetensors lets only the owner read
         else:
             torch.save(state_dict, temporary)
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 # %% ../nbs/12_original.ipynb #2c600d0b
 COLUMNS = ["where", "layers", "kind", "from", "n", "D", "k", "inner", "converted", "copied"]
@@ -451,7 +417,7 @@ COLUMNS = ["where", "layers", "kind", "from", "n", "D", "k", "inner", "converted
 
 def describe(
     layers: list[SavedLayer],  # from `read_layers`
-    changes: dict,  # keys that are converted
+    changes: set,  # keys that are converted
     state_dict: dict,  # where they stand
 ) -> str:  # one line for neighbours of the same kind and sizes
     "A table of the layers of a state_dict."
@@ -490,14 +456,15 @@ def convert_file(
     checkpoint, header = read_file(source)
     state_dict, left = choose_state_dict(checkpoint, key)
     if tensors_only:
-        dropped = [k for k, value in state_dict.items() if not _is_plain(value)]
-        state_dict, left = copy.copy(state_dict), left + dropped  # its _metadata too, which .copy() loses
+        dropped = find_others(state_dict)
+        state_dict, left = copy.copy(state_dict), left + list(dropped)  # its _metadata too, which .copy() loses
         for name in dropped:
             del state_dict[name]
-    layers, changes = _from_original(state_dict, directions) if to == "ours" else _to_original(state_dict, int(to))
-    lines = [describe(layers, changes, state_dict)]
+    converted = from_original(state_dict, directions) if to == "ours" else to_original(state_dict, int(to))
+    changed = {old for (old, a), (new, b) in zip(state_dict.items(), converted.items()) if old != new or a is not b}
+    lines = [describe(read_layers(state_dict), changed, state_dict)]
     if target is not None:
-        write_file(target, _converted(state_dict, changes), header, force)
+        write_file(target, converted, header, force)
         lines += [f"left out: {', '.join(left)}"] * bool(left) + [f"wrote {target}"]
     return "\n".join(lines)
 
@@ -516,11 +483,11 @@ def main(
     parser.add_argument("--key", help="which entry of IN, such as model, or state_dict/network")
     parser.add_argument("--force", action="store_true", help="overwrite OUT")
     parser.add_argument("--tensors-only", action="store_true", help="leave out entries that are no plain tensors")
-    given = parser.parse_args(arguments)
-    if given.directions and given.to != "ours":
+    options = parser.parse_args(arguments)
+    if options.directions and options.to != "ours":
         parser.error("--directions goes with --to ours")
     try:
-        print(convert_file(**vars(given)))
+        print(convert_file(**vars(options)))
     except (ConversionError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -270,17 +270,18 @@ def test_custom_modules_per_layer_in_any_container(made_of):
 
 @pytest.mark.parametrize("options", [dict(), dict(bidirectional=True), dict(layer_norm=True, use_tanh=True)])
 def test_gates_reproduce_states_and_outputs(options):
-    cell, x = SRUCell(5, 4, **options), torch.randn(6, 3, 5)
+    cell, x = SRUCell(5, 4, highway_bias=-1.0, **options), torch.randn(6, 3, 5)
     c0 = torch.randn(3, 8 if options.get("bidirectional") else 4)
-    f, r = gates(cell, x, c0)
-    (u, _), (h, last) = cell._products(x), cell(x, c0)
+    torch.nn.init.uniform_(cell.bias, -1.0, 1.0)
+    f, r = (gate.unflatten(2, (-1, 4)) for gate in gates(cell, x, c0))
+    u, squash, h = cell.products(x)[0].detach(), torch.tanh if options.get("use_tanh") else torch.clone, f.clone()
     for j in range(cell.num_directions):
-        state, half = c0[:, 4 * j:4 * j + 4], slice(4 * j, 4 * j + 4)
+        c = c0[:, 4 * j:4 * j + 4]
         for t in reversed(range(6)) if j else range(6):
-            state = f[t, :, half] * state + (1 - f[t, :, half]) * u[t, :, j, 0]
-            g = state.tanh() if cell.use_tanh else state
-            close(h[t, :, half].detach(), (r[t, :, half] * g + (1 - r[t, :, half]) * u[t, :, j, 3]).detach())
-        close(last[:, half].detach(), state.detach())
+            c = f[t, :, j] * c + (1 - f[t, :, j]) * u[t, :, j, 0]
+            h[t, :, j] = r[t, :, j] * squash(c) + (1 - r[t, :, j]) * u[t, :, j, 3]
+        close(cell(x, c0)[1][:, 4 * j:4 * j + 4].detach(), c)
+    close(cell(x, c0)[0].detach(), h.flatten(2))
 
 
 def test_dropout_is_one_mask_for_all_steps():
@@ -548,7 +549,7 @@ def test_costs_are_those_of_the_formulas(n, d, q, bidirectional):
     x = torch.randn(L, B, n)
     with torch.no_grad():
         products, _ = counted(lambda: cell(x))
-        u, _ = cell._products(x)
+        u, _ = cell.products(x)
         weight_c, bias = (p.view(2, -1, d) for p in (cell.weight_c, cell.bias))
         _, arithmetic = counted(lambda: oracle.recurrence(u, x if u.shape[3] == 3 else None, weight_c, bias,
                                                           torch.zeros(B, cell.output_size)))

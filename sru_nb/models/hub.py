@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from .. import __version__
-from ..original import _sync
+from ..basics import sync
 
 # %% ../../nbs/12b_models.hub.ipynb #8f384732
 LIBRARY, FORMAT = "sru_nb", 1
@@ -192,14 +192,14 @@ def _write_folder(
         for name, content in files.items():
             written.append(folder / f".tmp-{name}")
             written[-1].write_bytes(content)
-            _sync(written[-1])
-        _sync(folder)
+            sync(written[-1])
+        sync(folder)
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
         raise HubError(f"{folder} could not be written: {error}; what it held is still whole") from error
     os.replace(folder / f".tmp-{CONFIG}", folder / CONFIG)
-    _sync(folder)
+    sync(folder)
     _settle(folder)
     for name in (WEIGHTS, VOCAB, CARD):
         (folder / f".tmp-{name}").unlink(missing_ok=True)  # of a save that never counted
