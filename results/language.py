@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from sru_nb.checkpoint import write_json
+from sru_nb.basics import write_json
 from sru_nb.data.lm import load_corpus
 from sru_nb.models.language import UNITS, build_model, find_preset, layer_attention, layer_gates, with_unit
 from sru_nb.speed import describe
@@ -31,15 +31,16 @@ TIMED = dict(preset="tiny-text", average=0.998, every=500)
 
 def train(unit: str, seconds: float, run: Path, corpus: str = "embedded", every: int = EVERY, **more) -> dict:
     "One run of the job: sizes, scores, and the curve as [step, seconds, bits per character of the validation part]."
-    given = dict(corpus=corpus, preset="tiny", unit=unit, eval_every=every, max_seconds=seconds, compress=0) | more
-    given["run_dir"] = run
-    job = [sys.executable, "-m", "papermill", "--no-progress-bar", HERE.parent / "nbs" / "40_enwik8.ipynb",
-           run.parent / f"{run.name}.ipynb"]
-    subprocess.run([str(part) for part in job + [x for pair in given.items() for x in ("-p", *pair)]], check=True)
+    parameters = dict(corpus=corpus, preset="tiny", unit=unit, eval_every=every, max_seconds=seconds, compress=0,
+                      run_dir=run) | more
+    command = [sys.executable, "-m", "sru_nb.run", HERE.parent / "nbs" / "40_enwik8.ipynb",
+               run.parent / f"{run.name}.ipynb", "--quiet"]
+    command += [part for pair in parameters.items() for part in ("-p", *pair)]
+    subprocess.run([str(part) for part in command], check=True)
     results = json.loads((run / "results.json").read_text())
     lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     curve = [[line["step"], line["seconds"], round(line["bpc"], 4)] for line in lines if line["kind"] == "valid"]
-    return dict(unit=unit, parameters=results["parameter_count"], steps=results["training"]["step"], given=more,
+    return dict(unit=unit, parameters=results["parameter_count"], steps=results["training"]["step"], settings=more,
                 samples_per_second=results["samples_per_second"], curve=curve, corpus=results["corpus"],
                 **results["metrics"])
 
@@ -66,8 +67,8 @@ def equal_steps(folder: Path, seconds: float = 90):
     rates = {"srupp": {"learning_rate": 0.8}}
     models = [train(unit, seconds * (4 if unit == "srupp" else 1), folder / unit, **rates.get(unit, {}))
               for unit in ("sru", "lstm", "srupp")]
-    found = inside(folder / "srupp")
-    return "language.json", dict(language=models, corpus=found.pop("corpus"), seconds=seconds, srupp=found)
+    srupp = inside(folder / "srupp")
+    return "language.json", dict(language=models, corpus=srupp.pop("corpus"), seconds=seconds, srupp=srupp)
 
 
 def equal_time(folder: Path, seconds: float, *files: str):
@@ -77,11 +78,11 @@ def equal_time(folder: Path, seconds: float, *files: str):
         runs = [train(unit, seconds / 3, folder / f"{unit}-{rate}", files[0], learning_rate=rate, **TIMED)
                 for rate in RATES]
         tried += runs
-        best[unit] = min(runs, key=lambda run: run["valid_bpc"])["given"]["learning_rate"]
+        best[unit] = min(runs, key=lambda run: run["valid_bpc"])["settings"]["learning_rate"]
     models = [train(unit, seconds, folder / f"{unit}-{Path(file).stem}", file, learning_rate=best[unit], **TIMED)
               for file in files for unit in UNITS]
     return "units.json", dict(seconds=seconds, models=models, tried=[
-        {key: run[key] for key in ("unit", "given", "valid_bpc", "steps")} for run in tried])
+        {key: run[key] for key in ("unit", "settings", "valid_bpc", "steps")} for run in tried])
 
 
 if __name__ == "__main__":
@@ -91,7 +92,7 @@ if __name__ == "__main__":
         chosen, arguments = equal_time, [float(sys.argv[2]), *(str(Path(file).absolute()) for file in sys.argv[3:])]
     else:
         sys.exit(__doc__)
-    with tempfile.TemporaryDirectory() as made:
-        name, what = chosen(Path(made), *arguments)
-    write_json(HERE / name, describe(torch.device("cpu")) | what)
-    print({row["unit"]: row["curve"][-1] for row in what.get("language", what.get("models"))})
+    with tempfile.TemporaryDirectory() as folder:
+        name, results = chosen(Path(folder), *arguments)
+    write_json(HERE / name, describe(torch.device("cpu")) | results)
+    print({row["unit"]: row["curve"][-1] for row in results.get("language", results.get("models"))})

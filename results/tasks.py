@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sru_nb.checkpoint import write_json
+from sru_nb.basics import write_json
 from sru_nb.speed import describe
 from sru_nb.trainer import history
 
@@ -43,12 +43,12 @@ SETS["trec-rest"] = SETS["trec"] | dict(corpus="trec", compare="lstm", fold="3,4
 TIME = dict(compare="lstm,cnn", tune="no", epochs=8, patience=0)
 
 
-def run(notebook: str, given: dict, run_dir: Path) -> dict:
+def run(notebook: str, parameters: dict, run_dir: Path) -> dict:
     "One run of a job, or the rest of one: its results."
-    job = [sys.executable, "-m", "sru_nb.run", HERE.parent / "nbs" / f"{notebook}.ipynb",
-           run_dir.with_suffix(".ipynb"), "--resume"]
-    pairs = (given | {"run_dir": run_dir}).items()
-    subprocess.run([str(x) for x in job + [x for pair in pairs for x in ("-p", *pair)]], check=True)
+    command = [sys.executable, "-m", "sru_nb.run", HERE.parent / "nbs" / f"{notebook}.ipynb",
+               run_dir.with_suffix(".ipynb"), "--resume"]
+    command += [part for pair in (parameters | {"run_dir": run_dir}).items() for part in ("-p", *pair)]
+    subprocess.run([str(part) for part in command], check=True)
     return json.loads((run_dir / "results.json").read_text())
 
 
@@ -66,9 +66,9 @@ def sentences(folder: str, *names: str):
         sys.exit(__doc__)
     sets = json.loads(path.read_text())["sets"] if path.exists() and names else {}
     for name in names or known:
-        given = {"corpus": name, **RECIPE, **SETS[name]} if name in SETS else {"corpus": "sst-sentences", **TIME}
-        found = run("43_sentences", given | {"folder": Path(folder).absolute()}, RUNS / name)
-        sets[name] = dict(given=given) | {key: found[key] for key in ("corpus", "runs", "encoders")}
+        settings = {"corpus": name, **RECIPE, **SETS[name]} if name in SETS else {"corpus": "sst-sentences", **TIME}
+        results = run("43_sentences", settings | {"folder": Path(folder).absolute()}, RUNS / name)
+        sets[name] = dict(settings=settings) | {key: results[key] for key in ("corpus", "runs", "encoders")}
         if name == "time":  # the first epoch also loads the kernels
             runs = {"sru": "", "lstm": "copies/lstm-fold0-seed1", "cnn": "copies/cnn-fold0-seed1"}
             sets[name]["epoch_seconds"] = {unit: [round(float(seconds), 3) for seconds in np.diff(
@@ -79,11 +79,11 @@ def sentences(folder: str, *names: str):
 def reading(train: str, valid: str, epochs: str):
     files, readers = [str(Path(name).absolute()) for name in (train, valid)], {}
     for encoder in ("sru", "lstm"):
-        given, run_dir = dict(encoder=encoder, epochs=int(epochs)), RUNS / f"reading-{encoder}"
-        found = run("44_squad", given | {"corpus": ",".join(files)}, run_dir)
+        settings, run_dir = dict(encoder=encoder, epochs=int(epochs)), RUNS / f"reading-{encoder}"
+        results = run("44_squad", settings | {"corpus": ",".join(files)}, run_dir)
         lines = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
-        readers[encoder] = dict(given=given, f1_of_epochs=[
-            round(line["f1"], 2) for line in lines if line["kind"] == "valid"]) | {key: found[key] for key in (
+        readers[encoder] = dict(settings=settings, f1_of_epochs=[
+            round(line["f1"], 2) for line in lines if line["kind"] == "valid"]) | {key: results[key] for key in (
                 "corpus", "metrics", "network_parameters", "encoder_parameters", "seconds_an_epoch", "groups")}
         keep(HERE / "reading.json", run_dir, readers=readers)
 
@@ -103,7 +103,7 @@ print(json.dumps(dict(seconds=time.monotonic() - began, peak_megabytes=megabytes
 
 def preparing(train: str):
     once, rows = json.loads(Path(train).read_text()), []
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as folder:
         for copies in (1, 1, 10):  # the first makes the caches of the modules warm
             articles = []
             for copy in range(copies):
@@ -112,12 +112,12 @@ def preparing(train: str):
                     passage["context"] += f" Copy {copy}."
                     for question in passage["qas"]:
                         question["id"] += f"-{copy}"
-            path = Path(made) / f"{len(rows)}.json"
+            path = Path(folder) / f"{len(rows)}.json"
             path.write_text(json.dumps(once | {"data": articles}))
             done = subprocess.run([sys.executable, "-c", PREPARE, path], check=True, capture_output=True, text=True,
-                                  env=os.environ | {"SRU_NB_CACHE": f"{made}/cache{len(rows)}"})
-            found = json.loads(done.stdout.splitlines()[-1])
-            rows.append(dict(copies=copies, megabytes=path.stat().st_size / 1e6) | found)
+                                  env=os.environ | {"SRU_NB_CACHE": f"{folder}/cache{len(rows)}"})
+            measured = json.loads(done.stdout.splitlines()[-1])
+            rows.append(dict(copies=copies, megabytes=path.stat().st_size / 1e6) | measured)
     keep(HERE / "preparing.json", rows=rows[1:])
 
 
