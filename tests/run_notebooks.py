@@ -33,16 +33,13 @@ def is_job(path):
 
 
 def execute(path, folder, parameters):
-    """Run one notebook in this process; its kernel is met by files, since two may choose the same port at once."""
-    import papermill
-    from jupyter_client import AsyncKernelManager
+    """Run one notebook in this process, as `sru_nb.run` runs a job."""
+    from sru_nb.run import Execution
 
-    class Manager(AsyncKernelManager):
-        def __init__(self, **options):
-            super().__init__(transport="ipc", connection_file=str(Path(folder) / "kernel.json"), **options)
-
-    papermill.execute_notebook(path, Path(folder) / "out.ipynb", json.loads(parameters), cwd=folder,
-                               progress_bar=False, kernel_manager_class=Manager)
+    execution = Execution(Path(path), Path(folder) / "out.ipynb", json.loads(parameters), log=False)
+    execution.run()  # here: `start` would run it in a thread
+    if execution.error is not None:
+        raise execution.error
 
 
 def run(path, folder):
@@ -58,7 +55,8 @@ def run(path, folder):
            "SRU_NB_TESTS": "on" if path.stem == "00_testing" else "off"}  # the exported tests are pytest's
     start = time.perf_counter()
     try:
-        done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run([str(part) for part in command], env=env, cwd=folder, capture_output=True, text=True,
+                              timeout=SECONDS)
         # papermill's own traceback ends where the notebook's begins
         error = done.stderr.rpartition("papermill.exceptions.")[2][-5000:] if done.returncode else None
     except subprocess.TimeoutExpired:
