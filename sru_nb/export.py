@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MARK', 'ExportError', 'find_root', 'read_settings', 'cleaned', 'Parts', 'read_parts', 'is_patched',
            'bound_and_used', 'check_names', 'without_calls', 'import_line', 'check_unique', 'render_tests', 'relinked',
-           'render_readme', 'wrap_all', 'build_notebook', 'build', 'find_ghosts', 'find_old_pictures', 'export', 'main']
+           'render_readme', 'wrap_all', 'build_notebook', 'build', 'find_ghosts', 'export', 'main']
 
 # %% ../nbs/99_export.ipynb #17f72cd9
 import argparse
@@ -19,15 +19,16 @@ import sys
 import tempfile
 import textwrap
 from configparser import ConfigParser
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-from execnb.nbio import nb2str
+from execnb.nbio import nb2str, read_nb
 from nbconvert import MarkdownExporter
 from nbdev.clean import clean_nb
 from nbdev.export import nb_export
 from nbdev.maker import decor_id
-from nbdev.process import NBProcessor, extract_directives
+from nbdev.process import extract_directives
 
 from .basics import in_notebook, write_file
 
@@ -72,35 +73,30 @@ def cleaned(
     return nb2str(nb)
 
 # %% ../nbs/99_export.ipynb #3fe5a631
+@dataclass
 class Parts:
-    "What a notebook gives to the package: the module's name, the exported cells, the test cells."
+    "What a notebook gives to the package."
 
-    def begin(self):
-        self.module, self.exported, self.tests = None, [], []
-
-    def _default_exp_(self, cell, module):
-        self.module = module
-
-    def _export_(self, cell, elsewhere=None):
-        if elsewhere:
-            raise ExportError(f"cell {cell.idx_} ({cell.id}), `#| export {elsewhere}`: a notebook has one module only")
-        self.exported.append(cell)
-
-    _exporti_ = _exports_ = _export_
-
-    def _test_(self, cell):
-        self.tests.append(cell)
+    module: str | None  # its dotted name
+    exported: list  # cells
+    tests: list
 
 
 def read_parts(
     path: Path,  # a notebook
 ) -> Parts:  # its cells, sorted
     "Sort the cells of a notebook by their directives."
-    parts = Parts()
-    try:
-        NBProcessor(path, [parts], process=True)
-    except ExportError as error:
-        raise ExportError(f"{path.name}, {error}") from error
+    parts = Parts(None, [], [])
+    for cell in read_nb(path).cells:
+        directives = extract_directives(cell) if cell.cell_type == "code" else {}
+        for name in directives.keys() & {"export", "exporti", "exports"}:
+            if directives[name]:
+                raise ExportError(f"{path.name}, cell {cell.idx_} ({cell.id}), `#| {name} {directives[name][0]}`: "
+                                  "a notebook has one module only")
+            parts.exported.append(cell)
+        if "test" in directives:
+            parts.tests.append(cell)
+        parts.module = directives.get("default_exp", [parts.module])[0]
     if (parts.exported or parts.tests) and not parts.module:
         raise ExportError(f"{path.name} has cells marked export or test, but no cell `#| default_exp module`")
     return parts
@@ -325,16 +321,6 @@ def find_ghosts(
             ghosts.append(name)
     return ghosts
 
-
-def find_old_pictures(
-    root: Path,  # the repository
-    built: dict[str, bytes],  # what `build` returned
-) -> list[str]:  # file names, seen from the root
-    "Pictures of a former README."
-    nbs = read_settings(root)["nbs_path"]
-    return [name for path in sorted((root / nbs / "images").glob("index_*"))
-            if (name := path.relative_to(root).as_posix()) not in built]
-
 # %% ../nbs/99_export.ipynb #3245d7b2
 def export(
     root: Path,  # the repository
@@ -346,12 +332,14 @@ def export(
     if only is None and (ghosts := find_ghosts(root, built)):
         raise ExportError(f"no notebook makes {', '.join(ghosts)}: delete it, or bring its notebook back")
     differ = [name for name, data in built.items() if not (root / name).is_file() or (root / name).read_bytes() != data]
-    pictures = find_old_pictures(root, built) if only is None else []
+    pictures = (root / read_settings(root)["nbs_path"] / "images").glob("index_*") if only is None else []
+    differ += [name for path in sorted(pictures) if (name := path.relative_to(root).as_posix()) not in built]
     for name in [] if check else differ:
-        write_file(root / name, built[name])
-    for name in [] if check else pictures:
-        (root / name).unlink()
-    return differ + pictures
+        if name in built:
+            write_file(root / name, built[name])
+        else:
+            (root / name).unlink()
+    return differ
 
 # %% ../nbs/99_export.ipynb #44f3b78f
 def main(
