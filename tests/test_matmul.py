@@ -58,8 +58,8 @@ def test_opcheck_and_second_derivative():
         grad_a, = torch.autograd.grad((f(a, b) ** 2).sum(), a, create_graph=True)
         return torch.autograd.grad((grad_a ** 2).sum(), w)[0]
 
-    found, expected = ([second(f, w) for w in (a, b)] for f in (matmul, torch.matmul))
-    close_all(dict(enumerate(found)), dict(enumerate(expected)), tol=1e-4)
+    actual, expected = ([second(f, w) for w in (a, b)] for f in (matmul, torch.matmul))
+    close_all(dict(enumerate(actual)), dict(enumerate(expected)), tol=1e-4)
 
 
 def test_a_program_is_for_any_number_of_rows():
@@ -84,14 +84,14 @@ def test_a_program_is_for_any_number_of_rows():
 def test_vmap(function):
     a, b = torch.randn(3, 64, 130), torch.randn(3, 130, 200)
     for dims, expected in (((0, 0), a @ b), ((0, None), a @ b[0]), ((None, 0), a[0] @ b)):
-        found = torch.vmap(function, in_dims=dims)(*(x if dim == 0 else x[0] for x, dim in zip((a, b), dims)))
-        close(found, expected)
+        actual = torch.vmap(function, in_dims=dims)(*(x if dim == 0 else x[0] for x, dim in zip((a, b), dims)))
+        close(actual, expected)
 
 
 def test_transforms_and_forward_mode():
     a, b, tangent = torch.randn(64, 130), torch.randn(130, 200), torch.randn(64, 130)
-    found = torch.func.grad(lambda a: (matmul(a, b) ** 2).sum())(a)
-    close(found, 2 * (a @ b) @ b.t(), tol=1e-4)
+    actual = torch.func.grad(lambda a: (matmul(a, b) ** 2).sum())(a)
+    close(actual, 2 * (a @ b) @ b.t(), tol=1e-4)
     close(torch.func.jvp(lambda a: matmul(a, b), (a,), (tangent,))[1], tangent @ b)
     with torch.autograd.forward_ad.dual_level():
         dual = torch.autograd.forward_ad.make_dual(a, tangent)

@@ -17,8 +17,8 @@ from sru_nb.testing import close, raises
 # %% ../nbs/30_metrics.ipynb #cacad495
 def files(folder, answers, predictions):
     "The paths of a data file with these answers (one list a question) and of predictions, as texts."
-    qas = [{"id": f"q{i}", "question": "?", "answers": [{"text": text, "answer_start": 0} for text in given]}
-           for i, given in enumerate(answers)]
+    qas = [{"id": f"q{i}", "question": "?", "answers": [{"text": text, "answer_start": 0} for text in texts]}
+           for i, texts in enumerate(answers)]
     data = {"data": [{"title": "T", "paragraphs": [{"context": "It is so.", "qas": qas}]}]}
     for name, content in (("data.json", data), ("predictions.json", predictions)):
         text = content if isinstance(content, str) else json.dumps(content)
@@ -132,18 +132,18 @@ def oracle(answers, predictions, version):
             continue
         if version == "2.0":
             texts = [text for text in texts if oracle_words(text)] or [""]
-        given, best = oracle_words(predictions[name]), 0.0
-        exact += any(given == oracle_words(text) for text in texts)
+        predicted, best = oracle_words(predictions[name]), 0.0
+        exact += any(predicted == oracle_words(text) for text in texts)
         for wanted in map(oracle_words, texts):
             left, same = list(wanted), 0
-            for word in given:
+            for word in predicted:
                 if word in left:
                     left.remove(word)
                     same += 1
-            if version == "2.0" and (not given or not wanted):
-                best = max(best, float(given == wanted))
+            if version == "2.0" and (not predicted or not wanted):
+                best = max(best, float(predicted == wanted))
             elif same:
-                precision, recall = same / len(given), same / len(wanted)
+                precision, recall = same / len(predicted), same / len(wanted)
                 best = max(best, 2 * precision * recall / (precision + recall))
         f1 += best
     return exact, f1
@@ -239,7 +239,7 @@ def command(*arguments):
 def test_the_command_prints_what_the_function_gives(tmp_path):
     answers, predictions = [["so", "it"], ["It is"], []], {"q0": "SO", "q1": "is it really"}
     paths = files(tmp_path, answers, predictions)
-    expected = squad_scores([(f"q{i}", given) for i, given in enumerate(answers)], predictions)
+    expected = squad_scores([(f"q{i}", predicted) for i, predicted in enumerate(answers)], predictions)
     code, out, err = command(*paths)
     assert (code, json.loads(out)) == (0, expected) and "1 of 3 questions have no prediction" in err
     done = subprocess.run([sys.executable, "-m", "sru_nb.metrics", "squad", *paths, "--version", "2.0"], text=True,

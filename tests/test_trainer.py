@@ -95,9 +95,9 @@ def run(run_dir, seed=0, **arguments):
     "A trainer of the task above, ready to fit; the model is `trainer.model`."
     torch.manual_seed(seed)
     model = CharModel()
-    given = dict(model=model, optimizer=torch.optim.Adam(model.parameters(), lr=3e-3), compute_loss=compute_loss,
+    defaults = dict(model=model, optimizer=torch.optim.Adam(model.parameters(), lr=3e-3), compute_loss=compute_loss,
                  batches=Windows(TRAIN[:3000]), run_dir=run_dir, tensorboard=False, progress="off", log_every=1)
-    return Trainer(**given | arguments)
+    return Trainer(**defaults | arguments)
 
 
 def weights(trainer):
@@ -378,9 +378,9 @@ class Joined:
 
 def stateless(model, batch, state):
     "The loss of each window from a zero state, over all tokens of a tuple of windows."
-    found = [compute_loss(model, part, None) for part in (batch if isinstance(batch, tuple) else (batch,))]
-    tokens = sum(count for *_, count in found)
-    return sum(loss * count for loss, _, count in found) / tokens, None, tokens
+    losses = [compute_loss(model, part, None) for part in (batch if isinstance(batch, tuple) else (batch,))]
+    tokens = sum(count for *_, count in losses)
+    return sum(loss * count for loss, _, count in losses) / tokens, None, tokens
 
 
 @pytest.mark.parametrize("clip", [0, 0.3])
