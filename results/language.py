@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from sru_nb.basics import write_json
-from sru_nb.data.lm import load_corpus
+from sru_nb.data.streams import load_corpus
 from sru_nb.models.language import UNITS, build_model, find_preset, layer_attention, layer_gates, with_unit
 from sru_nb.speed import describe
 from sru_nb.trainer import load_best

@@ -189,7 +189,7 @@ class Transfer:
 
     def __init__(self, name: str, wanted: bool = True, stream=None):
         self.name, self.mode, self.stream = name, None if wanted else "off", stream
-        self.start, self.first, self.line = time.monotonic(), None, None
+        self.start, self.first, self.line, self.shown = time.monotonic(), None, None, False
 
     def __call__(self, done: int, total: int | None):
         "Show a line if it is time for one."
@@ -198,6 +198,7 @@ class Transfer:
         if self.line.due():
             seconds = max(time.monotonic() - self.start, 1e-9)
             self.line.show(transfer_line(self.name, done, total, (done - self.first) / seconds))
+            self.shown = True
 
     def finish(self, size: int, outcome: str = "verified"):
         "The last line: the whole file, its time, what became of it."
@@ -205,6 +206,7 @@ class Transfer:
         text = f"{self.name}: {size / 1e6:.1f} MB in {format_duration(time.monotonic() - self.start)}, {outcome}"
         (line.show if line.mode == "notebook" else line.say)(text)
         line.close()
+        self.shown = False
 
 # %% ../../nbs/20_data.files.ipynb #61584c06
 _HEADERS = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",

@@ -223,12 +223,12 @@ class LanguageModel(nn.Module, HubModel, pipeline_tag="text-generation", tags=("
         vocab: dict | None,  # as `HubModel` keeps it
     ) -> str:  # lines of Python
         "How to generate text, for the model's card."
-        made = {"bytes": ("lm", "ByteVocab", "bytes(v['symbols'])", "The "),
-                "words": ("words", "WordVocab", "v['symbols'], unk=v['unk'], eos=v['eos'], lower=v['lower']", "the")}
-        if not vocab or vocab.get("kind") not in made:
+        examples = {"bytes": ("ByteVocab", "bytes(v['symbols'])", "The "),
+                    "words": ("WordVocab", "v['symbols'], unk=v['unk'], eos=v['eos'], lower=v['lower']", "the")}
+        if not vocab or vocab.get("kind") not in examples:
             return "print(model)"
-        module, kind, arguments, prompt = made[vocab["kind"]]
-        return (f"from sru_nb.data.{module} import {kind}\nfrom sru_nb.models.generate import generate_text\n\n"
+        kind, arguments, prompt = examples[vocab["kind"]]
+        return (f"from sru_nb.data.vocabulary import {kind}\nfrom sru_nb.models.generate import generate_text\n\n"
                 f"v = model.vocab\nprint(generate_text(model, {kind}({arguments}), {prompt!r}, 100, temperature=0.7))")
 
     def start_cache(self):
