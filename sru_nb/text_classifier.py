@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from .data.sentences import TOKENS, Batches, Encoded, Examples, Vocabulary, encode, tokenize
+from .data.sentences import TOKENS, Batches, Encoded, Examples, encode, tokenize
 from .data.vectors import Vectors, embedding_matrix, read_vectors
+from .data.vocabulary import Vocabulary
 from .models.classifier import SentenceClassifier, class_loss, label_loss, predict_logits, word_weights
 from .models.hub import HubError
 
@@ -490,7 +491,7 @@ class _Predicting(_Fitting):
         model, texts = self._ready(X)
         batches = Batches(_encoded(self.vocabulary_, texts, None, *self._reading), 256)
         logits, _ = predict_logits(model, batches)
-        return torch.empty_like(logits).index_copy_(0, torch.from_numpy(np.concatenate(batches.places())), logits)
+        return torch.empty_like(logits).index_copy_(0, torch.from_numpy(np.concatenate(batches.order())), logits)
 
     def predict_proba(self, X) -> np.ndarray:  # (n, C) float32, columns as in `classes_`
         "The probability of each class; with sets of labels, of each label on its own."
