@@ -218,10 +218,10 @@ def test_a_product_of_the_users_keeps_its_parameters():
         def reset_parameters(self):
             pass
 
-    def made():
+    def stack():
         return SRU(6, 6, custom_m=Product(OrderedDict(a=torch.nn.Linear(6, 5), b=torch.nn.Linear(5, 18))))
 
-    ours = made().state_dict()
+    ours = stack().state_dict()
     theirs = to_original(ours, 3)
     assert "rnn_lst.1.transform_module.a.bias" in theirs and not [key for key in theirs if "custom_m" in key]
     close_all(dict(from_original(theirs)), dict(ours), tol=0)
@@ -361,8 +361,8 @@ def test_a_training_checkpoint_gives_its_weights(tmp_path):
     with raises(ConversionError, "key is 'ema'", "'weights', 'average'"):
         convert_file(tmp_path / "two.pt", None, key="ema")
     convert_file(tmp_path / "two.pt", tmp_path / "average.pt", key="average")
-    found = torch.load(tmp_path / "average.pt")
-    assert found.keys() == from_original(theirs).keys() and found._metadata == theirs._metadata
+    average = torch.load(tmp_path / "average.pt")
+    assert average.keys() == from_original(theirs).keys() and average._metadata == theirs._metadata
 
 
 def test_tied_and_strided_weights_are_stored_whole(tmp_path):

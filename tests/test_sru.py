@@ -22,7 +22,7 @@ from safetensors import safe_open
 
 import sru_nb
 from sru_nb import recurrence as oracle
-from sru_nb.testing import close, close_all, raises, run_tests
+from sru_nb.testing import close, close_all, kept_bytes, raises, run_tests
 
 ROOT = Path(sru_nb.__file__).resolve().parents[1]  # the repository, of which the package is an editable install
 GOLDEN = ROOT / "tests" / "golden"
@@ -51,13 +51,13 @@ def test_golden(case):
     parameters = {n: p for n, p in sru.named_parameters() if p.requires_grad}
     leaves = inputs | parameters
     grads = torch.autograd.grad([h, c], list(leaves.values()), [tensors["grad_h"], tensors["grad_c"]])
-    found = {"h": h.detach(), "c": c.detach()}
-    found |= {f"grad.{n}": to_interleaved(g) if g.ndim == 4 else g for n, g in zip(leaves, grads)}
+    results = {"h": h.detach(), "c": c.detach()}
+    results |= {f"grad.{n}": to_interleaved(g) if g.ndim == 4 else g for n, g in zip(leaves, grads)}
     expected = {n: a for n, a in tensors.items() if n in ("h", "c") or n.startswith("grad.")}
     if pad is not None and CASES[case].get("normalize_after") and CASES[case].get("layer_norm"):
         name = f"grad.rnn_lst.{sru.num_layers - 1}.layer_norm.bias"
         expected[name] = expected[name] - tensors["grad_h"][pad].sum(0)
-    close_all(found, expected, tol=1e-5)
+    close_all(results, expected, tol=1e-5)
 
 
 @pytest.mark.parametrize("case", list(CASES))
@@ -72,14 +72,14 @@ def test_state_dict_goes_both_ways(case):
 
 def line_3(state):
     "A state_dict of 2.x as version 3.0 has it."
-    found = {}
+    renamed = {}
     for name, a in state.items():
         head, _, last = name.rpartition(".")
         factorised = head + ".weight_proj" in state
         names = {"weight": "transform_module.1.weight" if factorised else "transform_module.weight",
                  "weight_proj": "transform_module.0.weight"} if head.startswith("rnn_lst") and a.ndim == 2 else {}
-        found[f"{head}.{names[last]}" if last in names else name] = a.t() if last in names else a
-    return found
+        renamed[f"{head}.{names[last]}" if last in names else name] = a.t() if last in names else a
+    return renamed
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "custom_m" not in CASES[case]])
@@ -99,7 +99,7 @@ VARIANTS = [dict(), dict(bidirectional=True), dict(layer_norm=True), dict(layer_
             dict(v1=True), dict(proj_input_to_hidden_first=True)]
 
 
-def made(bias=0.3, **options):
+def generic(bias=0.3, **options):
     "A stack whose every parameter has been moved away from special values such as 0 and 1."
     torch.manual_seed(0)
     sru = SRU(5, 7, **options)
@@ -111,7 +111,7 @@ def made(bias=0.3, **options):
 
 @pytest.mark.parametrize("options", VARIANTS)
 def test_one_sequence_alone_equals_its_place_in_a_batch(options):
-    sru, x, lengths = made(**options), torch.randn(9, 4, 5), torch.tensor([9, 3, 1, 6])
+    sru, x, lengths = generic(**options), torch.randn(9, 4, 5), torch.tensor([9, 3, 1, 6])
     pad = torch.arange(9)[:, None] >= lengths
     h, c = sru(x, mask_pad=pad)
     for b, length in enumerate(lengths):
@@ -123,7 +123,7 @@ def test_one_sequence_alone_equals_its_place_in_a_batch(options):
 
 @pytest.mark.parametrize("options", VARIANTS)
 def test_nothing_at_a_pad_matters_not_even_nan(options):
-    sru, x = made(**options), torch.randn(9, 4, 5)
+    sru, x = generic(**options), torch.randn(9, 4, 5)
     cotangent = torch.randn(9, 4, 14 if options.get("bidirectional") else 7)
     pad = torch.rand(9, 4) < 0.4
     results = []
@@ -142,7 +142,7 @@ def test_nothing_at_a_pad_matters_not_even_nan(options):
 @pytest.mark.parametrize("enforce_sorted", [True, False])
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_packed_equals_masked(enforce_sorted, bidirectional):
-    sru, x = made(bidirectional=bidirectional), torch.randn(9, 4, 5)
+    sru, x = generic(bidirectional=bidirectional), torch.randn(9, 4, 5)
     lengths = torch.tensor([9, 6, 3, 1] if enforce_sorted else [3, 9, 1, 6])
     c0 = torch.randn(2, 4, sru.output_size)
     packed = pack_padded_sequence(x, lengths, enforce_sorted=enforce_sorted)
@@ -158,7 +158,7 @@ def test_step_by_step_equals_all_at_once():
     for options in VARIANTS:
         if options.get("bidirectional"):
             continue
-        sru, x = made(**options).eval(), torch.randn(6, 3, 5)
+        sru, x = generic(**options).eval(), torch.randn(6, 3, 5)
         h, c = sru(x)
         state, steps = None, []
         for x_t in x:
@@ -177,7 +177,7 @@ def test_a_cell_takes_one_step_as_a_matrix():
 
 def test_batch_first_is_a_transposition():
     for mask in (None, torch.rand(6, 3) < 0.3):
-        time_first, batch_first, x = made(), made(batch_first=True), torch.randn(6, 3, 5)
+        time_first, batch_first, x = generic(), generic(batch_first=True), torch.randn(6, 3, 5)
         h, c = time_first(x, mask_pad=mask)
         other, other_c = batch_first(x.transpose(0, 1), mask_pad=None if mask is None else mask.t())
         close_all({"h": other.transpose(0, 1).detach(), "c": other_c.detach()},
@@ -185,7 +185,7 @@ def test_batch_first_is_a_transposition():
 
 
 def test_states_in_the_shape_of_lstm_can_be_fed_back():
-    ours, like_lstm = made(bidirectional=True), made(bidirectional=True, nn_rnn_compatible_return=True)
+    ours, like_lstm = generic(bidirectional=True), generic(bidirectional=True, nn_rnn_compatible_return=True)
     x, c0 = torch.randn(6, 3, 5), torch.randn(2, 3, 14)
     h, c = like_lstm(x, c0)
     assert c.shape == torch.nn.LSTM(5, 7, 2, bidirectional=True)(x)[1][1].shape
@@ -198,7 +198,7 @@ def test_states_in_the_shape_of_lstm_can_be_fed_back():
 @pytest.mark.parametrize("grad", [True, False])
 def test_empty_sequences_and_batches(L, B, grad):
     for options in VARIANTS:
-        sru, x, c0 = made(**options), torch.randn(L, B, 5, requires_grad=True), None
+        sru, x, c0 = generic(**options), torch.randn(L, B, 5, requires_grad=True), None
         c0 = torch.randn(2, B, sru.output_size)
         with torch.set_grad_enabled(grad):
             h, c = sru(x, c0)
@@ -259,13 +259,13 @@ def test_gate_vectors_of_a_custom_product_run_with_their_step():
     close(other.view(6, 3, 2, d).flip(0, 2).flatten(2).detach(), h.detach())
 
 
-@pytest.mark.parametrize("made_of", [list, tuple, torch.nn.ModuleList])
-def test_custom_modules_per_layer_in_any_container(made_of):
+@pytest.mark.parametrize("container", [list, tuple, torch.nn.ModuleList])
+def test_custom_modules_per_layer_in_any_container(container):
     modules = [torch.nn.Linear(7, 21, bias=False) for _ in range(3)]
-    sru = SRU(7, 7, num_layers=3, custom_m=made_of(modules))
+    sru = SRU(7, 7, num_layers=3, custom_m=container(modules))
     assert [cell.custom_m for cell in sru.rnn_lst] == modules
     with raises(ValueError, "custom_m", "num_layers = 2"):
-        SRU(7, 7, num_layers=2, custom_m=made_of(modules))
+        SRU(7, 7, num_layers=2, custom_m=container(modules))
 
 
 @pytest.mark.parametrize("options", [dict(), dict(bidirectional=True), dict(layer_norm=True, use_tanh=True)])
@@ -338,7 +338,7 @@ def test_projections_of_each_layer_are_taken_as_they_are():
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32])
 def test_a_mask_may_have_any_type(dtype):
-    sru, x, pad = made(), torch.randn(9, 4, 5), torch.arange(9)[:, None] >= torch.tensor([9, 0, 1, 6])
+    sru, x, pad = generic(), torch.randn(9, 4, 5), torch.arange(9)[:, None] >= torch.tensor([9, 0, 1, 6])
     h, c = (a.detach() for a in sru(x, mask_pad=pad.to(dtype)))
     close_all({"h": h, "c": c}, dict(zip("hc", (a.detach() for a in sru(x, mask_pad=pad)))), tol=0)
     assert (h[:, 1] == 0).all() and (c[:, 1] == 0).all()  # nothing but pads
@@ -364,7 +364,7 @@ def test_a_program_around_gru_changes_in_one_line():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("keep_half", [False, True])
 def test_autocast_keeps_the_state_in_float32(dtype, keep_half):
-    sru, x = made(amp_recurrence_fp16=keep_half), torch.randn(6, 3, 5)
+    sru, x = generic(amp_recurrence_fp16=keep_half), torch.randn(6, 3, 5)
     with torch.autocast("cpu", dtype):
         h, c = sru(x)
     assert h.dtype == (dtype if keep_half else torch.float32) and c.dtype == torch.float32
@@ -375,14 +375,14 @@ def test_autocast_keeps_the_state_in_float32(dtype, keep_half):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_types(dtype):
-    sru, x = made(bidirectional=True), torch.randn(6, 3, 5)
+    sru, x = generic(bidirectional=True), torch.randn(6, 3, 5)
     h, c = copy.deepcopy(sru).to(dtype)(x.to(dtype))
     assert h.dtype == c.dtype == dtype
     close(h.detach().float(), sru(x)[0].detach(), tol=3e-2 if dtype == torch.bfloat16 else 1e-5)
 
 
 def test_copies_and_pickles_are_equal():
-    sru, x = made(layer_norm=True), torch.randn(6, 3, 5)
+    sru, x = generic(layer_norm=True), torch.randn(6, 3, 5)
     for other in (copy.deepcopy(sru), pickle.loads(pickle.dumps(sru))):
         close(other(x)[0].detach(), sru(x)[0].detach(), tol=0)
 
@@ -391,7 +391,7 @@ def test_copies_and_pickles_are_equal():
                                      dict(dropout=0.2)])
 def test_compile_makes_one_graph(options):
     torch._dynamo.reset()
-    sru = made(**options)
+    sru = generic(**options)
     assert torch._dynamo.explain(sru)(torch.randn(4, 2, 5)).graph_break_count == 0
     torch._dynamo.reset()
     compiled = torch.compile(sru, fullgraph=True, backend="aot_eager", dynamic=True)
@@ -406,7 +406,7 @@ def test_compile_makes_one_graph(options):
 
 @pytest.mark.parametrize("options", [dict(), dict(bidirectional=True, layer_norm=True, projection_size=3)])
 def test_an_exported_stack_takes_other_lengths(options):
-    sru = made(**options).eval()
+    sru = generic(**options).eval()
     L, B = torch.export.Dim("L", min=2), torch.export.Dim("B", min=2)
     program = torch.export.export(sru, (torch.randn(6, 3, 5),), dynamic_shapes=({0: L, 1: B},))
     x = torch.randn(9, 4, 5)
@@ -420,15 +420,15 @@ def test_onnx_gives_the_same_at_other_lengths(options, tmp_path):
     pytest.importorskip("onnxscript")
     from sru_nb.onnx import export_onnx
 
-    sru, size = made(**options).eval(), 14 if options.get("bidirectional") else 7
+    sru, size = generic(**options).eval(), 14 if options.get("bidirectional") else 7
     export_onnx(sru, (torch.randn(6, 3, 5), torch.randn(2, 3, size), torch.rand(6, 3) < 0.3), tmp_path / "rnn.onnx")
     session = runtime.InferenceSession(tmp_path / "rnn.onnx")
     for L, B in ((1, 1), (9, 2), (30, 4)):
-        given = {"input": torch.randn(L, B, 5), "c0": torch.randn(2, B, size),
-                 "mask_pad": torch.arange(L)[:, None] > torch.arange(L, L - B, -1)}
-        found = dict(zip(("h", "c"), map(torch.from_numpy, session.run(["output", "last_state"], {
-            name: a.numpy() for name, a in given.items()}))))
-        close_all(found, dict(zip(("h", "c"), (a.detach() for a in sru(**given)[:2]))), tol=1e-5)
+        inputs = {"input": torch.randn(L, B, 5), "c0": torch.randn(2, B, size),
+                  "mask_pad": torch.arange(L)[:, None] > torch.arange(L, L - B, -1)}
+        outputs = dict(zip(("h", "c"), map(torch.from_numpy, session.run(["output", "last_state"], {
+            name: a.numpy() for name, a in inputs.items()}))))
+        close_all(outputs, dict(zip(("h", "c"), (a.detach() for a in sru(**inputs)[:2]))), tol=1e-5)
 
 
 class Encode(torch.utils.data.Dataset):
@@ -447,19 +447,19 @@ class Encode(torch.utils.data.Dataset):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forked_workers_of_a_data_loader_compute():
-    data = Encode(made())
+    data = Encode(generic())
     expected = torch.stack([data[i] for i in range(4)])  # the kernels have run in this process
     loader = torch.utils.data.DataLoader(data, batch_size=2, num_workers=2, multiprocessing_context="fork", timeout=60)
     close(torch.cat(list(loader)), expected)
 
 
 def test_many_threads_get_what_one_gets():
-    sru, requests = made(bidirectional=True), [torch.randn(3 + i % 7, 1 + i % 3, 5) for i in range(60)]
+    sru, requests = generic(bidirectional=True), [torch.randn(3 + i % 7, 1 + i % 3, 5) for i in range(60)]
     with torch.no_grad():
         expected = [sru(x)[0] for x in requests]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda x: torch.no_grad()(sru)(x)[0], requests))
-    close_all(dict(enumerate(found)), dict(enumerate(expected)), tol=0)
+        answers = list(pool.map(lambda x: torch.no_grad()(sru)(x)[0], requests))
+    close_all(dict(enumerate(answers)), dict(enumerate(expected)), tol=0)
 
 
 HALF = """
@@ -490,7 +490,7 @@ def test_two_processes_with_half_the_batch_get_the_gradient_of_the_whole(tmp_pat
 
 
 def test_second_derivatives_and_torch_func():
-    sru, x = made().double(), torch.randn(4, 2, 5, dtype=torch.float64, requires_grad=True)
+    sru, x = generic().double(), torch.randn(4, 2, 5, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda x: sru(x), [x])
     parameters = dict(sru.named_parameters())
 
@@ -522,22 +522,6 @@ def counted(run):
     with products, Elementwise() as arithmetic:
         run()
     return products.get_total_flops(), arithmetic.total
-
-
-def kept_bytes(module, *inputs):
-    "Bytes of activations that a forward pass keeps for the backward pass."
-    own, kept = {p.untyped_storage().data_ptr() for p in module.parameters()}, {}
-
-    def note(a):
-        storage = a.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes(), a  # held, so that no address is used twice
-        return a
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda a: a):
-        output = module(*inputs)
-    del output
-    return sum(size for size, _ in kept.values())
 
 
 @pytest.mark.parametrize("n, d, q, bidirectional", [(64, 64, 0, False), (48, 64, 0, False), (64, 32, 0, True),

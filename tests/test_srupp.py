@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 import sru_nb
 from sru_nb.sru import to_interleaved
-from sru_nb.testing import close, close_all, raises, run_tests
+from sru_nb.testing import close, close_all, kept_bytes, raises, run_tests
 
 GOLDEN = Path(sru_nb.__file__).resolve().parents[1] / "tests" / "golden" / "srupp.safetensors"
 with safe_open(GOLDEN, "pt") as file:
@@ -45,12 +45,12 @@ def test_golden(case):
                       memory if memory[0] is not None else None)
     leaves = inputs | dict(rnn.named_parameters())
     grads = torch.autograd.grad([h, c], list(leaves.values()), [tensors["grad_h"], tensors["grad_c"]])
-    found = {"h": h.detach(), "c": c.detach()} | {f"grad.{n}": as_original(g) for n, g in zip(leaves, grads)}
+    results = {"h": h.detach(), "c": c.detach()} | {f"grad.{n}": as_original(g) for n, g in zip(leaves, grads)}
     expected = {n: a for n, a in tensors.items() if n in ("h", "c") or n.startswith("grad.")}
     for name in [n for n in expected if n.endswith("alpha")]:
         layer = [a.abs().max() for n, a in expected.items() if n.startswith(name.removesuffix("alpha"))]
-        assert (found.pop(name) - expected.pop(name)).abs() <= 1e-5 * max(layer), name
-    close_all(found, expected, tol=1e-5)
+        assert (results.pop(name) - expected.pop(name)).abs() <= 1e-5 * max(layer), name
+    close_all(results, expected, tol=1e-5)
     close_all({n: as_original(a) for n, a in rnn.state_dict().items()}, state, tol=0)
     assert len(saved["saved_inputs"]) == rnn.num_layers
 
@@ -61,7 +61,7 @@ OPTIONS = [dict(causal=True), dict(), dict(bidirectional=True), dict(causal=True
 CAUSAL = [options for options in OPTIONS if options.get("causal")]
 
 
-def made(alpha=0.7, **options):
+def generic(alpha=0.7, **options):
     "A stack whose every parameter has been moved away from special values such as 0 and 1."
     torch.manual_seed(0)
     rnn = SRUpp(5, 6, 4, rezero_init_alpha=alpha, **options)
@@ -78,7 +78,7 @@ def detached(*values):
 
 @pytest.mark.parametrize("options", CAUSAL)
 def test_step_by_step_equals_all_at_once(options):
-    rnn, x = made(**options), torch.randn(9, 3, 5)
+    rnn, x = generic(**options), torch.randn(9, 3, 5)
     h, c, _ = rnn(x)
     parts, state, cache = [], None, rnn.start_cache()
     for length in (1, 4, 1, 1, 2):  # a prompt may also be read in pieces
@@ -91,7 +91,7 @@ def test_step_by_step_equals_all_at_once(options):
 
 @pytest.mark.parametrize("options", [o for o in CAUSAL if not o.get("layer_norm")])
 def test_a_memory_is_the_text_before(options):
-    rnn, x = made(**options), torch.randn(9, 3, 5)
+    rnn, x = generic(**options), torch.randn(9, 3, 5)
     h, c, _ = rnn(x)
     first, state, saved = rnn(x[:5])
     second, state, _ = rnn(x[5:], state, memory=saved["saved_inputs"])
@@ -100,14 +100,14 @@ def test_a_memory_is_the_text_before(options):
 
 @pytest.mark.parametrize("options", CAUSAL)
 def test_nothing_after_a_step_reaches_it(options):
-    rnn, x = made(**options), torch.randn(9, 3, 5, requires_grad=True)
+    rnn, x = generic(**options), torch.randn(9, 3, 5, requires_grad=True)
     grad, = torch.autograd.grad(rnn(x)[0][4].sum(), x)
     assert (grad[5:] == 0).all() and (grad[:5] != 0).any(dim=(1, 2)).all()
 
 
 @pytest.mark.parametrize("hidden", [-torch.inf, -10000.0])
 def test_causal_is_the_additive_mask_of_the_original(hidden):
-    causal, plain, x = made(causal=True), made(), torch.randn(7, 3, 5)
+    causal, plain, x = generic(causal=True), generic(), torch.randn(7, 3, 5)
     memory = [torch.randn(4, 3, 5), torch.randn(4, 3, 6)]
     mask = torch.zeros(7, 11).masked_fill(torch.ones(7, 11).triu(5).bool(), hidden)
     close_all(detached(*causal(x, memory=memory)[:2]), detached(*plain(x, attn_mask=mask, memory=memory)[:2]))
@@ -116,11 +116,11 @@ def test_causal_is_the_additive_mask_of_the_original(hidden):
 
 @pytest.mark.parametrize("context", [0, 1, 3, 20])
 def test_context_is_a_window(context):
-    rnn, x, memory = made(causal=True), torch.randn(8, 2, 5), [torch.randn(5, 2, 5), torch.randn(5, 2, 6)]
+    rnn, x, memory = generic(causal=True), torch.randn(8, 2, 5), [torch.randn(5, 2, 5), torch.randn(5, 2, 6)]
     distance = torch.arange(5, 13)[:, None] - torch.arange(13)
     mask = torch.zeros(8, 13).masked_fill((distance < 0) | (distance > context), -torch.inf)
     close_all(detached(*rnn(x, memory=memory, context=context)[:2]),
-              detached(*made()(x, memory=memory, attn_mask=mask)[:2]))
+              detached(*generic()(x, memory=memory, attn_mask=mask)[:2]))
     h, state, cache, parts = rnn(x, context=context)[0], None, rnn.start_cache(), []
     for step in x.split([1, 1, 3, 1, 2]):
         part, state, saved = rnn(step, state, cache=cache, context=context)
@@ -131,11 +131,11 @@ def test_context_is_a_window(context):
 
 
 def test_memories_may_differ_in_length():
-    rnn, x = made(causal=True, num_layers=3), torch.randn(7, 2, 5)
+    rnn, x = generic(causal=True, num_layers=3), torch.randn(7, 2, 5)
     memory = [torch.randn(4, 2, 5), None, torch.randn(9, 2, 6)]
     h, c, _ = rnn(x, memory=memory)
     masks = [torch.full((7, M + 7), -torch.inf).triu(M + 1) for M in (4, 0, 9)]
-    close_all(detached(h, c), detached(*made(num_layers=3)(x, memory=memory, attn_mask=masks)[:2]))
+    close_all(detached(h, c), detached(*generic(num_layers=3)(x, memory=memory, attn_mask=masks)[:2]))
     pads = [torch.rand(4, 2) < 0.5, None, torch.rand(9, 2) < 0.5]
     dirty = [m if p is None else m.masked_fill(p[..., None], torch.nan) for m, p in zip(memory, pads)]
     assert rnn(x, memory=dirty, memory_mask_pad=pads)[0].isfinite().all()
@@ -143,7 +143,7 @@ def test_memories_may_differ_in_length():
 # %% ../nbs/11_srupp.ipynb #18bb1f88
 @pytest.mark.parametrize("options", OPTIONS)
 def test_one_sequence_alone_equals_its_place_in_a_batch(options):
-    rnn, x, lengths = made(**options), torch.randn(9, 4, 5), torch.tensor([9, 3, 1, 6])
+    rnn, x, lengths = generic(**options), torch.randn(9, 4, 5), torch.tensor([9, 3, 1, 6])
     pad = torch.arange(9)[:, None] >= lengths
     h, c, _ = rnn(x, mask_pad=pad)
     for b, length in enumerate(lengths):
@@ -154,7 +154,7 @@ def test_one_sequence_alone_equals_its_place_in_a_batch(options):
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_nothing_at_a_pad_matters_not_even_nan(options):
-    rnn, x, memory = made(**options), torch.randn(9, 4, 5), None
+    rnn, x, memory = generic(**options), torch.randn(9, 4, 5), None
     pad, memory_pad = torch.rand(9, 4) < 0.4, torch.rand(3, 4) < 0.4
     pad[:, 1] = memory_pad[:, 1] = True  # nothing but pads
     sizes = [layer.input_size for layer in rnn.rnn_lst]
@@ -172,7 +172,7 @@ def test_nothing_at_a_pad_matters_not_even_nan(options):
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32])
 def test_a_mask_may_have_any_type(dtype):
-    rnn, x, pad = made(), torch.randn(9, 4, 5), torch.arange(9)[:, None] >= torch.tensor([9, 0, 1, 6])
+    rnn, x, pad = generic(), torch.randn(9, 4, 5), torch.arange(9)[:, None] >= torch.tensor([9, 0, 1, 6])
     memory, memory_pad = [torch.randn(2, 4, 5), torch.randn(2, 4, 6)], torch.rand(2, 4) < 0.5
     outputs = [rnn(x, mask_pad=pad.to(kind), memory=memory, memory_mask_pad=memory_pad.to(kind))[:2]
                for kind in (dtype, torch.bool)]
@@ -181,7 +181,7 @@ def test_a_mask_may_have_any_type(dtype):
 
 @pytest.mark.parametrize("enforce_sorted", [True, False])
 def test_packed_equals_masked(enforce_sorted):
-    rnn, x, lengths = made(causal=True), torch.randn(9, 4, 5), torch.tensor([9, 6, 3, 1])
+    rnn, x, lengths = generic(causal=True), torch.randn(9, 4, 5), torch.tensor([9, 6, 3, 1])
     lengths = lengths if enforce_sorted else lengths[[2, 0, 3, 1]]
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=enforce_sorted)
     h, c, _ = rnn(packed)
@@ -192,7 +192,7 @@ def test_packed_equals_masked(enforce_sorted):
 
 
 def test_prompts_of_several_lengths_go_on_from_one_cache():
-    rnn, x, lengths = made(causal=True), torch.randn(9, 3, 5), (6, 2, 4)
+    rnn, x, lengths = generic(causal=True), torch.randn(9, 3, 5), (6, 2, 4)
     pad = torch.arange(6)[:, None] < 6 - torch.tensor(lengths)  # in front, so that all go on at one place
     prompt = torch.stack([torch.cat([torch.zeros(6 - n, 5), x[:n, b]]) for b, n in enumerate(lengths)], dim=1)
     _, state, saved = rnn(prompt, mask_pad=pad, cache=rnn.start_cache())
@@ -210,7 +210,7 @@ def test_prompts_of_several_lengths_go_on_from_one_cache():
 @pytest.mark.parametrize("L, B", [(0, 3), (1, 3), (4, 0), (0, 0)])
 @pytest.mark.parametrize("options", OPTIONS[:3])
 def test_empty_sequences_and_batches(L, B, options):
-    rnn, x, c0 = made(**options), torch.randn(L, B, 5, requires_grad=True), torch.randn(2, B, 6).tile(1, 1, 2)
+    rnn, x, c0 = generic(**options), torch.randn(L, B, 5, requires_grad=True), torch.randn(2, B, 6).tile(1, 1, 2)
     c0 = c0[..., :rnn.output_size].clone().requires_grad_()
     h, c, _ = rnn(x, c0, torch.zeros(L, B).bool())
     assert h.shape == (L, B, rnn.output_size) and c.shape == c0.shape
@@ -221,30 +221,30 @@ def test_empty_sequences_and_batches(L, B, options):
 
 
 def test_a_cell_takes_one_step_as_a_matrix():
-    cell, x, memory = made(causal=True).rnn_lst[0], torch.randn(3, 5), torch.randn(4, 3, 5)
+    cell, x, memory = generic(causal=True).rnn_lst[0], torch.randn(3, 5), torch.randn(4, 3, 5)
     h, c = cell(x, memory=memory, mask_pad=torch.tensor([False, True, False]))
     assert h.shape == c.shape == (3, 6) and (h[1] == 0).all()
     close(h[0].detach(), cell(x[None, :1], memory=memory[:, :1])[0][0, 0].detach())
 
 
 def test_batch_first_is_a_transposition():
-    rnn, x, pad = made(causal=True), torch.randn(7, 3, 5), torch.rand(7, 3) < 0.3
-    other = made(causal=True, batch_first=True)
+    rnn, x, pad = generic(causal=True), torch.randn(7, 3, 5), torch.rand(7, 3) < 0.3
+    other = generic(causal=True, batch_first=True)
     h, c, _ = other(x.transpose(0, 1), mask_pad=pad.t())
     close_all(detached(h.transpose(0, 1), c), detached(*rnn(x, mask_pad=pad)[:2]))
 
 
 def test_attention_stands_where_it_is_asked_for():
-    def places(**options):
-        return [layer.attention for layer in made(**options).rnn_lst]
+    def where(**options):
+        return [layer.attention for layer in generic(**options).rnn_lst]
 
-    assert places(num_layers=10, attention_every_n_layers=5) == [i in (4, 9) for i in range(10)]
-    assert places(num_layers=3, attention_last_n_layers=2) == [False, True, True]
-    assert places(num_layers=3, attention_last_n_layers=0) == [False] * 3 and places(num_layers=3) == [True] * 3
+    assert where(num_layers=10, attention_every_n_layers=5) == [i in (4, 9) for i in range(10)]
+    assert where(num_layers=3, attention_last_n_layers=2) == [False, True, True]
+    assert where(num_layers=3, attention_last_n_layers=0) == [False] * 3 and where(num_layers=3) == [True] * 3
 
 # %% ../nbs/11_srupp.ipynb #867234d8
 def test_gradients_equal_finite_differences():
-    rnn, pad = made(causal=True, num_heads=2).double(), torch.arange(4)[:, None] >= torch.tensor([4, 2])
+    rnn, pad = generic(causal=True, num_heads=2).double(), torch.arange(4)[:, None] >= torch.tensor([4, 2])
     memory = [torch.randn(2, 2, 5, dtype=torch.float64), torch.randn(2, 2, 6, dtype=torch.float64)]
     x = torch.randn(4, 2, 5, dtype=torch.float64)
     leaves = [a.requires_grad_() for a in (x, *memory)]
@@ -252,7 +252,7 @@ def test_gradients_equal_finite_differences():
 
 
 def test_second_derivatives_need_the_plain_attention():
-    rnn, x = made(causal=True).double(), torch.randn(4, 2, 5, dtype=torch.float64, requires_grad=True)
+    rnn, x = generic(causal=True).double(), torch.randn(4, 2, 5, dtype=torch.float64, requires_grad=True)
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         assert torch.autograd.gradgradcheck(lambda x: rnn(x)[:2], [x])
 
@@ -260,7 +260,7 @@ def test_second_derivatives_need_the_plain_attention():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("keep_half", [False, True])
 def test_autocast_keeps_the_state_in_float32(dtype, keep_half):
-    rnn, x, pad = made(causal=True, amp_recurrence_fp16=keep_half), torch.randn(6, 3, 5), torch.rand(6, 3) < 0.3
+    rnn, x, pad = generic(causal=True, amp_recurrence_fp16=keep_half), torch.randn(6, 3, 5), torch.rand(6, 3) < 0.3
     expected, _, saved = rnn(x, mask_pad=pad)
     with torch.autocast("cpu", dtype):
         for options in (dict(memory=saved["saved_inputs"]), dict(attn_mask=torch.zeros(6, 6)), dict()):
@@ -273,14 +273,14 @@ def test_autocast_keeps_the_state_in_float32(dtype, keep_half):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_types(dtype):
-    rnn, x = made(causal=True), torch.randn(6, 3, 5)
+    rnn, x = generic(causal=True), torch.randn(6, 3, 5)
     h, c, _ = copy.deepcopy(rnn).to(dtype)(x.to(dtype), attn_mask=torch.zeros(6, 6, dtype=dtype))
     assert h.dtype == c.dtype == dtype
     close(h.detach().float(), rnn(x)[0].detach(), tol=5e-2 if dtype == torch.bfloat16 else 1e-5)
 
 
 def test_copies_and_pickles_are_equal():
-    rnn, x = made(causal=True), torch.randn(6, 3, 5)
+    rnn, x = generic(causal=True), torch.randn(6, 3, 5)
     for other in (copy.deepcopy(rnn), pickle.loads(pickle.dumps(rnn))):
         close(other(x)[0].detach(), rnn(x)[0].detach(), tol=0)
     again = SRUpp(5, 6, 4, causal=True)
@@ -289,7 +289,7 @@ def test_copies_and_pickles_are_equal():
 
 
 def test_dropout_acts_in_training_only():
-    rnn, x = made(causal=True, dropout=0.5, attn_dropout=0.5), torch.randn(6, 3, 5)
+    rnn, x = generic(causal=True, dropout=0.5, attn_dropout=0.5), torch.randn(6, 3, 5)
     assert not torch.equal(rnn(x)[0], rnn(x)[0])
     rnn.eval()
     close(rnn(x)[0].detach(), rnn(x)[0].detach(), tol=0)
@@ -300,7 +300,7 @@ def test_dropout_acts_in_training_only():
 @pytest.mark.parametrize("options", [dict(causal=True), dict(bidirectional=True, dropout=0.2, num_heads=2)])
 def test_compile_makes_one_graph(options):
     torch._dynamo.reset()
-    rnn = made(**options)
+    rnn = generic(**options)
     assert torch._dynamo.explain(rnn)(torch.randn(4, 2, 5)).graph_break_count == 0
     torch._dynamo.reset()
     compiled = torch.compile(rnn, fullgraph=True, backend="aot_eager", dynamic=True)
@@ -316,7 +316,7 @@ def test_compile_makes_one_graph(options):
 
 @pytest.mark.parametrize("options", [dict(causal=True), dict(bidirectional=True)])
 def test_an_exported_stack_takes_other_lengths(options):
-    rnn = made(**options).eval()
+    rnn = generic(**options).eval()
     L, B = torch.export.Dim("L", min=2), torch.export.Dim("B", min=2)
     program = torch.export.export(rnn, (torch.randn(6, 3, 5),), dynamic_shapes=({0: L, 1: B},))
     x = torch.randn(9, 4, 5)
@@ -330,33 +330,19 @@ def test_onnx_gives_the_same_at_other_lengths(options, tmp_path):
     pytest.importorskip("onnxscript")
     from sru_nb.onnx import export_onnx
 
-    rnn, size = made(**options).eval(), 12 if options.get("bidirectional") else 6
-    export_onnx(rnn, (torch.randn(6, 3, 5), torch.randn(2, 3, size), torch.rand(6, 3) < 0.3), tmp_path / "rnn.onnx")
+    def batch(L, B):
+        size = 12 if options.get("bidirectional") else 6
+        return {"input": torch.randn(L, B, 5), "c0": torch.randn(2, B, size),
+                "mask_pad": torch.arange(L)[:, None] > torch.arange(L, L - B, -1)}
+
+    rnn = generic(**options).eval()
+    export_onnx(rnn, tuple(batch(6, 3).values()), tmp_path / "rnn.onnx")
     session = runtime.InferenceSession(tmp_path / "rnn.onnx")
-    for L, B in ((1, 1), (9, 2), (30, 4)):
-        given = {"input": torch.randn(L, B, 5), "c0": torch.randn(2, B, size),
-                 "mask_pad": torch.arange(L)[:, None] > torch.arange(L, L - B, -1)}
-        found = dict(zip(("h", "c"), map(torch.from_numpy, session.run(["output", "last_state"], {
-            name: a.numpy() for name, a in given.items()}))))
-        close_all(found, dict(zip(("h", "c"), (a.detach() for a in rnn(**given)[:2]))), tol=1e-5)
+    for inputs in (batch(1, 1), batch(9, 2), batch(30, 4)):
+        outputs = session.run(["output", "last_state"], {name: a.numpy() for name, a in inputs.items()})
+        close_all(detached(*map(torch.from_numpy, outputs)), detached(*rnn(**inputs)[:2]), tol=1e-5)
 
 # %% ../nbs/11_srupp.ipynb #c394e3a6
-def kept_bytes(module, *inputs, **options):
-    "Bytes of activations that a forward pass keeps for the backward pass."
-    own, kept = {p.untyped_storage().data_ptr() for p in module.parameters()}, {}
-
-    def note(a):
-        storage = a.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes(), a  # held, so that no address is used twice
-        return a
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda a: a):
-        output = module(*inputs, **options)
-    del output
-    return sum(size for size, _ in kept.values())
-
-
 @pytest.mark.parametrize("n, d, heads, M, attention", [(64, 64, 1, 0, True), (48, 64, 2, 0, True),
                                                        (64, 64, 4, 24, True), (48, 64, 1, 0, False)])
 def test_costs_are_those_of_the_formulas(n, d, heads, M, attention):
