@@ -80,11 +80,11 @@ def layer_problem(number, module, home):
 
 
 def test_the_layer_check_finds_what_it_is_for():
-    modules = {"testing": "00", "kernels.cpu": "02", "data.lm": "21", "trainer": "33"}
-    tree = ast.parse("import sru_nb.trainer\ndef f():\n  from sru_nb.kernels import cpu\nfrom sru_nb.data.lm import x")
-    assert sorted(imported(tree, modules)) == ["data.lm", "kernels.cpu", "trainer"]
+    modules = {"testing": "00", "kernels.cpu": "02", "data.x": "21", "trainer": "33"}
+    tree = ast.parse("import sru_nb.trainer\ndef f():\n  from sru_nb.kernels import cpu\nfrom sru_nb.data.x import x")
+    assert sorted(imported(tree, modules)) == ["data.x", "kernels.cpu", "trainer"]
     assert layer_problem("10", "trainer", "33") and layer_problem("30", "kernels.cpu", "02")
-    assert layer_problem("33", "data.lm", "21")
+    assert layer_problem("33", "data.x", "21")
     assert not layer_problem("30", "testing", "00") and not layer_problem("40", "trainer", "33")
 
 

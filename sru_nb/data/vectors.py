@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from ..basics import Progress, check_whole
-from .core import sha256_of
+from .files import sha256_of
 
 # %% ../../nbs/22a_data.vectors.ipynb #60493cf0
 @dataclass(frozen=True, eq=False, repr=False)
