@@ -60,8 +60,8 @@ def moved(module, dtype=torch.float64):  # away from special values such as bias
 
 def gradients(module, output, *more):
     g = torch.randn(output.shape, generator=torch.Generator().manual_seed(0)).to(output)
-    found = torch.autograd.grad(output, [*module.parameters(), *more], g, retain_graph=True)
-    return dict(zip([*(name for name, _ in module.named_parameters()), *map(str, range(len(more)))], found))
+    values = torch.autograd.grad(output, [*module.parameters(), *more], g, retain_graph=True)
+    return dict(zip([*(name for name, _ in module.named_parameters()), *map(str, range(len(more)))], values))
 
 
 @each_size
@@ -70,12 +70,12 @@ def test_outputs_and_gradients_equal_the_loop(size):
     softmax, h = moved(AdaptiveSoftmax(*size)), torch.randn(12, size[1], dtype=torch.float64, requires_grad=True)
     targets = torch.randint(size[0], (12,))
     expected = torch.stack([log_prob_by_loop(row, parts(softmax)) for row in h])
-    found = softmax.log_prob(h)
-    close(found, expected)
-    close_all(gradients(softmax, found, h), gradients(softmax, expected, h))
-    found, expected = softmax(h, targets), -expected[range(12), targets]
-    close(found, expected)
-    close_all(gradients(softmax, found, h), gradients(softmax, expected, h))
+    output = softmax.log_prob(h)
+    close(output, expected)
+    close_all(gradients(softmax, output, h), gradients(softmax, expected, h))
+    output, expected = softmax(h, targets), -expected[range(12), targets]
+    close(output, expected)
+    close_all(gradients(softmax, output, h), gradients(softmax, expected, h))
 
 
 @pytest.mark.parametrize("size", [*SIZES, (5, 3, 2, (1, 2), 1.0), (1, 1, 1, (), 4.0)])  # the last: clusters of one word
@@ -123,10 +123,10 @@ def test_equals_torchs_adaptive_softmax():
     for i in range(3):
         pairs |= {f"tail.{i}.0.weight": ours.projections[i + 1], f"tail.{i}.1.weight": ours.layers[i + 1].weight}
     h, targets = torch.randn(64, d, dtype=torch.float64, requires_grad=True), torch.randint(V, (64,))
-    for found, expected in ((ours(h, targets), -theirs(h, targets).output), (ours.log_prob(h), theirs.log_prob(h))):
-        close(found, expected)
-        g = torch.randn_like(found)
-        a = dict(zip(["h", *pairs], torch.autograd.grad(found, [h, *pairs.values()], g)))
+    for output, expected in ((ours(h, targets), -theirs(h, targets).output), (ours.log_prob(h), theirs.log_prob(h))):
+        close(output, expected)
+        g = torch.randn_like(output)
+        a = dict(zip(["h", *pairs], torch.autograd.grad(output, [h, *pairs.values()], g)))
         a = {name: x.t() if name.endswith(".0.weight") else x for name, x in a.items()}
         names = dict(theirs.named_parameters())
         close_all(a, dict(zip(["h", *names], torch.autograd.grad(expected, [h, *names.values()], g))))
@@ -159,11 +159,11 @@ def test_the_embedding_looks_up_and_projects(size, tie_projections, scale, shape
     ids = torch.randint(size[0], shape)
     projections = softmax.projections if tie_projections else embedding.projections
     expected = torch.zeros(*shape, size[1], dtype=torch.float64)
-    for place in itertools.product(*map(range, shape)):
+    for index in itertools.product(*map(range, shape)):
         for i, (first, end, _) in enumerate(softmax.clusters):
-            if first <= ids[place] < end:
-                vector = projections[i] @ softmax.layers[i].weight[ids[place] - first]
-                expected[place] = vector * (size[1] ** 0.5 if scale else 1)
+            if first <= ids[index] < end:
+                vector = projections[i] @ softmax.layers[i].weight[ids[index] - first]
+                expected[index] = vector * (size[1] ** 0.5 if scale else 1)
     close(embedding(ids).detach(), expected.detach())
     close(embedding(ids.int()), embedding(ids), tol=0)
 
@@ -214,8 +214,8 @@ def test_dropout_acts_between_projection_and_rows():
     h, ids = torch.randn(64, 6), torch.arange(9).repeat(8)
     ways = {"softmax": (softmax.log_prob(h), softmax.eval().log_prob(0 * h), softmax.log_prob(2 * h)),
             "embedding": (embedding(ids), 0 * embedding.eval()(ids), 2 * embedding(ids))}
-    for name, (found, dropped, doubled) in ways.items():
-        kept = [torch.isclose(found, way, atol=1e-6).all(1) for way in (dropped, doubled)]
+    for name, (output, dropped, doubled) in ways.items():
+        kept = [torch.isclose(output, way, atol=1e-6).all(1) for way in (dropped, doubled)]
         assert (kept[0] ^ kept[1]).all() and kept[0].any() and kept[1].any(), name
 
 
@@ -233,11 +233,11 @@ def test_half_types(device, dtype, cast):
     if cast == "weights":
         model.to(dtype)
     with torch.autocast(device, dtype, enabled=cast == "autocast"):
-        found = model.embedding(ids)
-        nll, log_prob = model.softmax(found, targets), model.softmax.log_prob(found)
+        output = model.embedding(ids)
+        nll, log_prob = model.softmax(output, targets), model.softmax.log_prob(output)
     nll.sum().backward()
-    assert found.dtype == dtype and nll.dtype == log_prob.dtype == torch.float32
-    close(found.float(), x, tol=2e-2), close(nll, expected, tol=2e-2)
+    assert output.dtype == dtype and nll.dtype == log_prob.dtype == torch.float32
+    close(output.float(), x, tol=2e-2), close(nll, expected, tol=2e-2)
     close(log_prob.exp().sum(1), torch.ones(65, device=device))
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
@@ -259,9 +259,9 @@ def test_a_compiler_sees_one_graph():
     def log_prob(ids):
         return model.softmax.log_prob(model.embedding(ids).flatten(0, 1))
 
-    found, expected = torch.compile(log_prob, backend="eager", fullgraph=True)(ids), log_prob(ids)
-    close(found, expected)
-    close_all(gradients(model, found), gradients(model, expected))
+    output, expected = torch.compile(log_prob, backend="eager", fullgraph=True)(ids), log_prob(ids)
+    close(output, expected)
+    close_all(gradients(model, output), gradients(model, expected))
 
 
 @each_size
@@ -302,7 +302,7 @@ def test_bad_arguments_are_refused():
             AdaptiveSoftmax(10, 4, 64, cutoffs)
     with raises(ValueError, "div_value", "0.5"):
         AdaptiveSoftmax(10, 4, 64, (3,), 0.5)
-    with raises(ValueError, "embedding_size is 8", "cluster 2", "0 wide"):
+    with raises(ValueError, "embedding_size=8", "cluster 2", "0 wide"):
         AdaptiveSoftmax(10, 4, 8, (3, 7))
     with raises(ValueError, "dropout", "1"):
         AdaptiveEmbedding(AdaptiveSoftmax(10, 4, 8, (3,)), dropout=1)

@@ -184,9 +184,9 @@ PROMPTS = [torch.tensor(row) for row in ([3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8
 def test_generation_equals_reading_all_at_once(unit):
     model = make_model(unit).eval()
     ids = PROMPTS[2][:, None]
-    made = generate(model, ids[:, 0], 9, temperature=0)
+    row = generate(model, ids[:, 0], 9, temperature=0)
     for i in range(9):
-        assert model(torch.cat([ids, made[:i, None]]))[0][-1, 0].argmax() == made[i]
+        assert model(torch.cat([ids, row[:i, None]]))[0][-1, 0].argmax() == row[i]
 
 
 @each_unit
@@ -313,34 +313,34 @@ TEXT = "aé¾雨🦆z\n\U0001f468\u200d\U0001f469"
 
 @each_kind
 def test_no_character_is_ever_cut(kind):
-    vocab, told = kind(), list(TEXT.encode())
-    for start in range(1, len(told)):  # the prompt may end within a character: its text is not said again
-        model, length = Recite(told[1:], 256), len(told) - start
-        pieces = list(stream_text(model, vocab, bytes(told[:start]), length, temperature=0))
+    vocab, text = kind(), list(TEXT.encode())
+    for start in range(1, len(text)):  # the prompt may end within a character: its text is not repeated
+        model, length = Recite(text[1:], 256), len(text) - start
+        pieces = list(stream_text(model, vocab, bytes(text[:start]), length, temperature=0))
         assert all(pieces) and "\ufffd" not in "".join(pieces)
         assert TEXT.endswith("".join(pieces)) and all(len(piece) == 1 for piece in pieces)
         assert len("".join(pieces).encode()) >= length
-        assert generate_text(model, vocab, bytes(told[:start]), length, temperature=0) == "".join(pieces)
+        assert generate_text(model, vocab, bytes(text[:start]), length, temperature=0) == "".join(pieces)
 
 
-@pytest.mark.parametrize("told", [b"\xff\xfeab", b"a\xe9b\x80", b"a\xe9\x9b", b"\xf0\x9f\xa6", b"\xc3(\xed\xa0\x80",
+@pytest.mark.parametrize("text", [b"\xff\xfeab", b"a\xe9b\x80", b"a\xe9\x9b", b"\xf0\x9f\xa6", b"\xc3(\xed\xa0\x80",
                                   b"\xff" * 40, "é".encode() * 20 + b"\x80\xc3" * 9])
 @each_kind
-def test_what_is_no_utf8_is_replaced_as_by_decode(kind, told):
-    model = Recite([120, *told], 256)
-    for length in range(len(told) + 1):
+def test_what_is_no_utf8_is_replaced_as_by_decode(kind, text):
+    model = Recite([120, *text], 256)
+    for length in range(len(text) + 1):
         pieces = list(stream_text(model, kind(), "xx", length, temperature=0))
-        assert "".join(pieces) == told[:length].decode(errors="replace")
+        assert "".join(pieces) == text[:length].decode(errors="replace")
 
 
 def test_pieces_of_words_add_up_with_their_spaces():
-    vocab, told = Words("the cat sat on the mat ."), "the cat"
+    vocab, text = Words("the cat sat on the mat ."), "the cat"
     model = Recite(vocab.encode("cat sat on the mat .\nthe cat"), 7)
-    pieces = list(stream_text(model, vocab, told, 8, temperature=0))
+    pieces = list(stream_text(model, vocab, text, 8, temperature=0))
     assert pieces == [" sat", " on", " the", " mat", " .", "\n", "the", " cat"]
-    assert generate_text(model, vocab, [told, told], 8, temperature=0) == ["".join(pieces)] * 2
-    assert generate_text(model, vocab, told, 8, temperature=0, stop="the") == " sat on the"
-    assert generate_text(model, vocab, told, 8, temperature=0, stop="\n") == " sat on the mat .\n"
+    assert generate_text(model, vocab, [text, text], 8, temperature=0) == ["".join(pieces)] * 2
+    assert generate_text(model, vocab, text, 8, temperature=0, stop="the") == " sat on the"
+    assert generate_text(model, vocab, text, 8, temperature=0, stop="\n") == " sat on the mat .\n"
 
 
 def test_streams_of_text_add_up_to_what_is_generated():
@@ -362,7 +362,7 @@ def test_text_that_the_vocabulary_refuses_is_its_own_error():
     model = make_model("sru")
     with raises(ValueError, "'dog' is not in list"):
         stream_text(model, Words("a cat"), "dog", 3)
-    with raises(ValueError, "stop is b''", "0 symbols"):
+    with raises(ValueError, "stop=b''", "0 symbols"):
         generate_text(model, Bytes(), "\x01", 3, stop=b"")
     with raises(ValueError, "vocab.decode([1, 2])", "begin with '\\x01'"):
         list(stream_text(Recite([2, 3], 4), Reversed(), "\x01", 2, temperature=0))

@@ -121,9 +121,9 @@ def test_bad_arguments_are_refused():
 
 def test_attention_looks_back_and_adds_up_to_one():
     torch.manual_seed(0)
-    found = layer_attention(LanguageModel(5, 8, 3, "srupp").train(), torch.randint(5, (7,)))
-    assert [tuple(a.shape) for a in found] == [(1, 7, 7)] * 3
-    for weights in found:
+    layers = layer_attention(LanguageModel(5, 8, 3, "srupp").train(), torch.randint(5, (7,)))
+    assert [tuple(a.shape) for a in layers] == [(1, 7, 7)] * 3
+    for weights in layers:
         torch.testing.assert_close(weights.sum(-1), torch.ones(1, 7))
         assert (weights.triu(1) == 0).all()
 
@@ -142,8 +142,8 @@ def test_a_saved_model_is_the_same_model(tmp_path):
     torch.manual_seed(0)
     ids = torch.randint(30, (9, 2))
     for unit in UNITS:
-        for given in (dict(tie_weights=True), dict(cutoffs=(5, 20), tie_projections=False)):
-            model = LanguageModel(30, 16, 2, unit, **given).eval()
+        for options in (dict(tie_weights=True), dict(cutoffs=(5, 20), tie_projections=False)):
+            model = LanguageModel(30, 16, 2, unit, **options).eval()
             model.save_pretrained(tmp_path / unit)
             loaded = LanguageModel.from_pretrained(tmp_path / unit).eval()
             assert torch.equal(loaded(ids)[0], model(ids)[0]) and loaded.tied == model.tied

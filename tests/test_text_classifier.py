@@ -62,9 +62,9 @@ class OfNumbers(TextClassifier):
     def fit(self, X, y):
         return super().fit(self._texts(X, True), y)
 
-    def _ready(self, X):
+    def logits(self, X):
         check_is_fitted(self, "model_")
-        return super()._ready(self._texts(X, False))
+        return super().logits(self._texts(X, False))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -125,7 +125,7 @@ def weights(model):
 def test_the_loop_takes_the_trainers_steps(tmp_path):
     from sru_nb.trainer import Trainer
 
-    found, (X, y) = [], reviews(70)
+    vectors, (X, y) = [], reviews(70)
     for kind in ("loop", "trainer"):
         torch.manual_seed(0)
         model = SentenceClassifier(20, 2, 8, hidden_size=8, dropout=0.3, tune_embeddings=True)
@@ -139,8 +139,8 @@ def test_the_loop_takes_the_trainers_steps(tmp_path):
         else:
             Trainer(model, torch.optim.Adam(model.parameters(), 0.01), class_loss, batches, tmp_path / "run", epochs=3,
                     tensorboard=False, progress="off").fit()
-        found.append(weights(model))
-    assert torch.equal(*found)
+        vectors.append(weights(model))
+    assert torch.equal(*vectors)
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_fit():
@@ -214,7 +214,7 @@ def test_every_encoder_learns_what_counts_cannot(encoder):
 
 @pytest.mark.parametrize("size", [2, 7, 100, 1003])
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5])
-def test_every_class_is_held_out_by_its_share_and_none_whole(size, fraction):
+def test_every_class_is_held_out_in_proportion_and_none_whole(size, fraction):
     for seed in range(20):
         draw = np.random.default_rng(seed)
         codes = np.append(np.minimum(draw.geometric(0.4, size) - 1, 5), 0)
@@ -249,7 +249,7 @@ def test_what_is_held_out_is_not_trained_on():
         assert sum(word.startswith("word") for word in fitted.vocabulary_.words) == 10 * steps
 
 
-def test_validation_texts_may_be_given_and_are_not_trained_on():
+def test_own_validation_texts_are_not_trained_on():
     X, y = reviews(200)
     fitted = small(epochs=3).fit(X, y, *reviews(50, 5))
     assert len(fitted.history_) == 3 and fitted.history_[0]["steps"] == 7  # all 200
@@ -263,15 +263,15 @@ def test_validation_texts_may_be_given_and_are_not_trained_on():
 
 def test_class_weights_shift_predictions():
     X, y = reviews(300)
-    y = ["rare" if i % 10 == 0 else "often" for i in range(300)]  # what a text says, says nothing
-    shares = []
+    y = ["rare" if i % 10 == 0 else "often" for i in range(300)]  # no text tells which
+    fractions = []
     for weight in (None, {"rare": 100}):
         fitted = small(class_weight=weight, epochs=4, learning_rate=3e-3, dropout=0.5).fit(X, y)
-        shares.append((fitted.predict(X) == "rare").mean())
-    assert shares[0] < 0.1 and shares[1] > 0.9
-    found = [small(class_weight=weight, validation_fraction=0.0, epochs=1).fit(X, y).predict_proba(X)
+        fractions.append((fitted.predict(X) == "rare").mean())
+    assert fractions[0] < 0.1 and fractions[1] > 0.9
+    probabilities = [small(class_weight=weight, validation_fraction=0.0, epochs=1).fit(X, y).predict_proba(X)
              for weight in ("balanced", {"rare": 5, "often": 5 / 9})]
-    close(found[0], found[1])
+    close(probabilities[0], probabilities[1])
 
 
 def test_a_fit_that_fails_leaves_the_classifier_as_it_was():
@@ -279,7 +279,7 @@ def test_a_fit_that_fails_leaves_the_classifier_as_it_was():
     fitted = small(epochs=1).fit(X, y)
     before = fitted.predict_proba(X)
     fitted.set_params(learning_rate=1e30, epochs=9)
-    with raises(FloatingPointError, "learning_rate is 1e+30"):
+    with raises(FloatingPointError, "learning_rate=1e+30"):
         fitted.fit(X, y)
     assert np.array_equal(fitted.predict_proba(X), before)
 
@@ -295,15 +295,15 @@ def test_labels_come_back_as_they_were_from_fit_and_from_disk(pair, tmp_path):
     y = np.concatenate([pair] * 8) if isinstance(pair, np.ndarray) else list(pair) * 8
     fitted = small(validation_fraction=0.0, learning_rate=0.1, dropout=0.0).fit(texts, y)
     labels, predicted = fitted.labels_, fitted.predict(texts)
-    meant = labels.decode(labels.encode(y))
-    assert predicted.tolist() == meant.tolist() and fitted.score(texts, y) == 1
+    expected = labels.decode(labels.encode(y))
+    assert predicted.tolist() == expected.tolist() and fitted.score(texts, y) == 1
     if labels.kind == "single":
         plain = [v.item() if isinstance(v, np.generic) else v for v in y]
-        assert meant.tolist() == plain and [type(v) for v in meant.tolist()] == [type(v) for v in plain]
+        assert expected.tolist() == plain and [type(v) for v in expected.tolist()] == [type(v) for v in plain]
     elif labels.kind == "sets":
-        assert [set(row) for row in meant] == [set(row) for row in y]
+        assert [set(row) for row in expected] == [set(row) for row in y]
     else:
-        assert np.array_equal(meant, np.array(y))
+        assert np.array_equal(expected, np.array(y))
     fitted.save(tmp_path / "model")
     loaded = TextClassifier.load(tmp_path / "model")
     for one, other in ((loaded.predict(texts), predicted), (loaded.classes_, fitted.classes_)):
@@ -361,7 +361,8 @@ def test_unknown_words_and_empty_texts_are_allowed():
     X, y = reviews(60)
     fitted = small(epochs=2, min_count=3).fit([*X, "", " \n"], [*y, "praise", "blame"])
     proba = fitted.predict_proba(["", "???", "quite unheard-of", "<pad>", "<oov>"])
-    assert np.isfinite(proba).all() and np.array_equal(proba[0], fitted.predict_proba([" "])[0])
+    assert np.isfinite(proba).all()
+    close(proba[0], fitted.predict_proba([" "])[0])
     assert fitted.word_weights([""]) == [[]]
     cut = small(epochs=1, max_length=2).fit(X, y)
     assert np.array_equal(cut.predict_proba(["good film and plot"]), cut.predict_proba(["good film"]))
@@ -382,11 +383,11 @@ def test_several_labels_are_learnt_and_scored():
         close(result[f"{average}_f1"], float(f1_score(matrix, by_matrix.predict(X), average=average)), tol=1e-9)
     assert fitted.evaluate(X, sets)["micro_f1"] == result["micro_f1"]
     assert fitted.score(X, [row | {"new"} for row in sets]) == 0
-    found = fitted.predict_proba(X)
-    for share in (0.2, 0.4):
-        threshold = float(np.quantile(found, share))
-        said = by_matrix.set_params(threshold=threshold).predict(X)
-        assert np.array_equal(said, found >= threshold) and abs(said.mean() - (1 - share)) < 0.02
+    probabilities = fitted.predict_proba(X)
+    for fraction in (0.2, 0.4):
+        threshold = float(np.quantile(probabilities, fraction))
+        predicted = by_matrix.set_params(threshold=threshold).predict(X)
+        assert np.array_equal(predicted, probabilities >= threshold) and abs(predicted.mean() - (1 - fraction)) < 0.02
 
 
 def test_the_evaluation_is_that_of_scikit_learn():
@@ -413,18 +414,18 @@ def test_vectors_are_taken_and_stay_unless_tuned(form, tmp_path):
     if form == "file":
         lines = [" ".join([word, *(f"{v:.9f}" for v in row)]) for word, row in vectors.items()]
         (tmp_path / "vectors.txt").write_text("\n".join(lines) + "\n")
-    given = vectors if form == "dict" else tmp_path / "vectors.txt"
+    source = vectors if form == "dict" else tmp_path / "vectors.txt"
     for tune in (None, True):
-        fitted = small(epochs=2, embedding_size=None, vectors=given, tune_embeddings=tune).fit(X, y)
+        fitted = small(epochs=2, embedding_size=None, vectors=source, tune_embeddings=tune).fit(X, y)
         row = fitted.model_.embedding.weight[fitted.vocabulary_.ids["good"]].detach()
         expected = torch.tensor(vectors["good"] / np.linalg.norm(vectors["good"])).float()
         assert row.shape == (6,) and torch.allclose(row, expected, atol=1e-6) == (tune is None)
         assert ("splendid" in fitted.vocabulary_.ids) == (form == "dict")
-    fitted = small(epochs=1, vectors=given, embedding_size=None).fit(X, y)
+    fitted = small(epochs=1, vectors=source, embedding_size=None).fit(X, y)
     same = np.array_equal(fitted.predict_proba(["splendid film"]), fitted.predict_proba(["good film"]))
     assert same == (form == "dict")  # new texts may have words that no training text has
     with raises(ValueError, "size=7"):
-        small(vectors=given, embedding_size=7).fit(X, y)
+        small(vectors=source, embedding_size=7).fit(X, y)
 
 
 @pytest.mark.parametrize("X,y,error,message", [
@@ -474,7 +475,7 @@ def test_a_gpu_learns_and_its_pickle_needs_none():
 
 def test_a_device_that_is_not_there_is_named():
     if not torch.cuda.is_available():
-        with raises(ValueError, "device is 'cuda'", "no GPU"):
+        with raises(ValueError, "device='cuda'", "no GPU"):
             small(device="cuda").fit(*reviews(20))
 
 
