@@ -50,7 +50,8 @@ def _(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep):
 
     dtype, last_dtype = u.dtype, c0.dtype
     u, x, weight_c, bias, c0, v = _widen(u, x, weight_c, bias, c0, v)
-    h, last, c = cpu.recurrence_forward(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, keep)
+    h, last, c = cpu.recurrence_forward(u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh,
+                                       keep=keep)
     if h.dtype == dtype and last.dtype == last_dtype:  # even an idle call passes Python's lock on
         return h, last, c
     return h.to(dtype), last.to(last_dtype), c.to(dtype)
