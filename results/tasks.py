@@ -70,7 +70,7 @@ def sentences(folder: str, *names: str):
         results = run("43_sentences", settings | {"folder": Path(folder).absolute()}, RUNS / name)
         sets[name] = dict(settings=settings) | {key: results[key] for key in ("corpus", "runs", "encoders")}
         if name == "time":  # the first epoch also loads the kernels
-            runs = {"sru": "", "lstm": "copies/lstm-fold0-seed1", "cnn": "copies/cnn-fold0-seed1"}
+            runs = {"sru": "", "lstm": "sweep/lstm-fold0-seed1", "cnn": "sweep/cnn-fold0-seed1"}
             sets[name]["epoch_seconds"] = {unit: [round(float(seconds), 3) for seconds in np.diff(
                 history(RUNS / name / where)["valid"]["seconds"])] for unit, where in runs.items()}
         keep(path, RUNS / name, sets=sets)

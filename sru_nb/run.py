@@ -6,7 +6,7 @@
 __all__ = ['DONE', 'FAILED', 'USAGE', 'STOPPED', 'TYPES', 'NUMBER', 'INTERVAL', 'WAIT', 'SBATCH', 'UsageError',
            'Parameter', 'parse_line', 'parse_cell', 'read_parameters', 'check_values', 'fill', 'Place', 'find_place',
            'complete', 'meet', 'wait_for_others', 'Execution', 'printed_log', 'Signals', 'execute', 'judge', 'report',
-           'split_pairs', 'run_notebook', 'main']
+           'split_pairs', 'run_notebook', 'main', 'SweepRun', 'sweep']
 
 # %% ../nbs/34_run.ipynb #b27ed72b
 import argparse
@@ -21,6 +21,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -32,6 +33,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from .basics import check_choice
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75: EX_TEMPFAIL of sysexits.h, "try again later"
 
@@ -61,11 +64,10 @@ class Parameter:
     @property
     def expected(self) -> str:
         "What a value must be."
-        bounded = f"{TYPES[self.type]} in {self.bounds}" if self.bounds else TYPES[self.type]
-        if not self.choices:
-            return bounded
-        return " or ".join(["one of " * (len(self.choices) > 1) + ", ".join(map(repr, self.choices)),
-                            *[bounded] * bool(self.bounds)])
+        parts = ["one of " * (len(self.choices) > 1) + ", ".join(map(repr, self.choices))] * bool(self.choices)
+        if self.bounds or not parts:
+            parts.append(TYPES[self.type] + f" in {self.bounds}" * bool(self.bounds))
+        return " or ".join(parts)
 
     def allows(
         self,
@@ -542,6 +544,94 @@ if [ "$status" -ne 0 ] && { [ "$ending" ] || [ "$status" -eq 75 ]; }; then
 fi
 exit "$status"
 """
+
+# %% ../nbs/34_run.ipynb #63dcf0a5
+@dataclass
+class SweepRun:
+    "One run of a sweep: what submitit calls, perhaps on another machine."
+
+    notebook: Path
+    path: Path  # the run's folder; beside it lie its notebook and what it prints
+    parameters: dict  # without run_dir and resume
+    environment: dict[str, str | None]  # beside that of the process; None: not set
+    owner: int  # the process that it ends with; 0: none
+
+    def __call__(self) -> int:
+        import psutil
+        from filelock import FileLock
+        command = [sys.executable, "-m", "sru_nb.run", self.notebook, f"{self.path}.ipynb", "--resume"]
+        command += [word for pair in {**self.parameters, "run_dir": self.path}.items() for word in ("-p", *pair)]
+        environment = {name: value for name, value in (os.environ | self.environment).items() if value is not None}
+        with FileLock(f"{self.path}.lock"), open(f"{self.path}.log", "ab") as log:
+            self.process = subprocess.Popen(list(map(str, command)), env=environment, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=subprocess.STDOUT)
+            signal.signal(signal.SIGTERM, lambda *_: self.process.terminate())
+            try:
+                while self.process.poll() is None:
+                    if self.owner and psutil.Process(os.getppid()).ppid() != self.owner:
+                        self.process.terminate()  # submitit's process between the two has got another parent
+                    time.sleep(0.5)
+            finally:
+                self.process.terminate()  # after Ctrl-C
+        return self.process.returncode
+
+    def checkpoint(self):
+        "End the run before Slurm does, and say how to go on."
+        from submitit.helpers import DelayedSubmission
+        self.process.terminate()
+        self.process.wait()
+        return DelayedSubmission(replace(self))
+
+# %% ../nbs/34_run.ipynb #71474f08
+def sweep(
+    notebook: str | Path,  # a job
+    runs: dict[str, dict],  # name -> parameters, without run_dir and resume
+    folder: str | Path,  # takes NAME/ (the run), NAME.ipynb and NAME.log of each
+    workers: int = 0,  # how many at a time; 0: here one for each core, on a cluster all
+    cluster: str = "local",  # or "slurm": partition, account and so on are sbatch's own, from SBATCH_PARTITION, ...
+    gpus: int = 0,  # for each run, on a cluster
+) -> dict[str, dict]:  # name -> what its results.json holds
+    "Run a notebook with several sets of parameters. An error names the runs that failed; the same call repeats these."
+    from submitit import AutoExecutor
+    notebook, folder, local = Path(notebook).absolute(), Path(folder).absolute(), cluster == "local"
+    check_choice("cluster", cluster, ("local", "slurm"))
+    if not notebook.is_file():
+        raise FileNotFoundError(f"notebook={str(notebook)!r}, expected the file of a job")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(workers or (cores if local else len(runs)), max(1, len(runs)))
+    threads = max(1, cores // workers) if local else 8
+    environment = dict.fromkeys(("RANK", "WORLD_SIZE", "LOCAL_RANK")) | {"OMP_NUM_THREADS": str(threads)}
+    if local:  # submitit would hide the GPUs
+        environment["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES")
+    executor = AutoExecutor(folder / "submitit", cluster=cluster, slurm_max_num_timeout=100)
+    executor.update_parameters(name=notebook.stem, timeout_min=10**6 if local else 720, cpus_per_task=threads,
+                               gpus_per_node=gpus)
+    waiting, running, results = list(runs), {}, {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                path = folder / (name := waiting.pop(0))
+                run = SweepRun(notebook, path, runs[name], environment, os.getpid() if local else 0)
+                running[name] = None if (path / "results.json").exists() else executor.submit(run)
+            for name in [name for name, job in running.items() if job is None or job.done()]:
+                del running[name]
+                line = f"FAILED: {folder / name}.log"
+                if (path := folder / name / "results.json").exists():
+                    results[name] = json.loads(path.read_text(encoding="utf-8"))
+                    line = ", ".join(f"{key} {value:.4g}" for key, value in results[name]["metrics"].items())
+                    line += f", {results[name]['seconds']:.0f} s"
+                print(f"{name:16} {line}", flush=True)
+            time.sleep(0.2)
+    finally:  # an error or Ctrl-C: let them save
+        while running := {name: job for name, job in running.items() if job and not job.done()}:
+            for job in running.values():
+                os.kill(int(job.job_id), signal.SIGTERM) if local else job.cancel()
+            time.sleep(1)
+    if failed := [name for name in runs if name not in results]:
+        log = (folder / f"{failed[0]}.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}; the same call repeats "
+                           f"them. The end of {folder / failed[0]}.log:\n{log}")
+    return {name: results[name] for name in runs}
 
 # %% ../nbs/34_run.ipynb #a491d11c
 if __name__ == "__main__" and "ipykernel" not in sys.modules:

@@ -2,7 +2,7 @@
 
 from sru_nb.run import (
     DONE, FAILED, Path, Place, SBATCH, STOPPED, USAGE, UsageError, complete, fill, find_place, main, meet, os,
-    parse_line, read_parameters, signal, split_pairs,
+    parse_line, read_parameters, signal, split_pairs, sweep,
 )
 
 # %% ../nbs/34_run.ipynb #6b7dfc34
@@ -450,3 +450,67 @@ def test_the_job_file_is_printed_and_is_bash():
     assert printed.getvalue() == SBATCH
     done = subprocess.run(["bash", "-n"], input=SBATCH, text=True, capture_output=True)
     assert done.returncode == 0 and not done.stderr, done.stderr
+
+# %% ../nbs/34_run.ipynb #0408c6e3
+SQUARE = """import json, os
+from pathlib import Path
+here = Path(run_dir)
+here.mkdir(exist_ok=True)
+with open(here / "threads", "a") as file: file.write(os.environ["OMP_NUM_THREADS"] + " ")
+assert epochs != 3 or (here / "mended").exists(), "three is broken"
+(here / "results.json").write_text(json.dumps({"metrics": {"square": epochs**2}, "seconds": 0}))"""
+
+
+def test_a_sweep_runs_each_once_and_what_failed_again(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("RANK", "0"), monkeypatch.setenv("WORLD_SIZE", "2")  # of the job that asks
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(6), raising=False)
+    job, folder = write_job(tmp_path / "job.ipynb", SQUARE), tmp_path / "sweep"
+    runs = {f"run-{number}": {"epochs": number, "name": "a b"} for number in (2, 3)}
+    with raises(RuntimeError, "1 of 2", "run-3", "three is broken"):
+        sweep(job, runs, folder)
+    (folder / "run-3" / "mended").touch()
+    results = sweep(job, runs, folder, workers=1)
+    assert {name: run["metrics"]["square"] for name, run in results.items()} == {"run-2": 4, "run-3": 9}
+    assert [(folder / name / "threads").read_text() for name in runs] == ["3 ", "3 6 "]
+    assert "FAILED" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_ends_with_the_process_that_asked(number, tmp_path):
+    write_job(tmp_path / "job.ipynb", TRAINER)
+    asking = "from sru_nb.run import sweep; sweep('job.ipynb', {'a': {}, 'b': {}}, 'sweep', workers=1)"
+    process = subprocess.Popen([sys.executable, "-c", asking], cwd=tmp_path, stderr=subprocess.DEVNULL,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    wait_for(tmp_path / "sweep" / "a" / "started", process)
+    process.send_signal(number)
+    process.wait(40)
+    end = time.monotonic() + 40
+    while "to go on: the same command" not in (log := (tmp_path / "sweep" / "a.log").read_text()):
+        assert time.monotonic() < end, log
+        time.sleep(0.05)
+    assert (tmp_path / "sweep" / "a" / "saved").exists() and not (tmp_path / "sweep" / "b.log").exists()
+
+
+def test_a_sweep_runs_on_slurm(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    commands = {
+        "sbatch": "export SLURM_JOB_ID=77 SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0\n"
+                  'grep -E "cpus-per-task|gpus-per-node" "$1" > asked\nbash "$1" > /dev/null 2>&1 &\n'
+                  'echo "Submitted batch job 77"',
+        "srun": 'while [ "$1" != "${1#--}" ]; do case "$1" in --output|--error) shift;; esac; shift; done\nexec "$@"',
+        "sacct": 'echo "JobID|State|NodeList"\necho "77|RUNNING|here"'}
+    for name, body in commands.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / "bin" / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"), monkeypatch.chdir(tmp_path)
+    results = sweep(write_job(tmp_path / "job.ipynb", SQUARE), {"a": {"epochs": 5}}, "sweep", cluster="slurm", gpus=1)
+    assert results["a"]["metrics"] == {"square": 25} and (tmp_path / "sweep" / "a" / "threads").read_text() == "8 "
+    assert (tmp_path / "asked").read_text().split() == ["#SBATCH", "--cpus-per-task=8", "#SBATCH", "--gpus-per-node=1"]
+
+
+def test_a_sweep_that_cannot_be_started_is_refused(tmp_path):
+    with raises(FileNotFoundError, "none.ipynb"):
+        sweep(tmp_path / "none.ipynb", {}, tmp_path)
+    with raises(ValueError, "cluster='pbs', expected one of local, slurm"):
+        sweep(write_job(tmp_path / "job.ipynb"), {}, tmp_path, cluster="pbs")
+    assert sweep(tmp_path / "job.ipynb", {}, tmp_path) == {}
