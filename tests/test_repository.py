@@ -4,7 +4,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from run_notebooks import JOBS
 
 from sru_nb.export import bound_and_used, export, read_parts, read_settings
+from sru_nb.run import read_parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "nbs").glob("[!._]*.ipynb"))
@@ -148,6 +149,23 @@ def test_a_job_is_run_small_by_make_test(path):
     declared = {line.split(":")[0] for line in parameters_cells(path)[0].source.splitlines()}
     assert path.stem in JOBS, "say in tests/run_notebooks.py what makes it small"
     assert set(JOBS[path.stem]) | {"run_dir"} <= declared
+
+
+@each_job
+def test_a_job_prints_the_parameters_that_it_declares(path):
+    (cell,) = [cell for cell in read(path).cells if "start_job(" in cell.source]
+    printed = "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+    names = [line[:18].strip() for line in printed.splitlines()]
+    assert names == [*read_parameters(path), "versions", "after a crash"], "run it: its output is of other parameters"
+
+
+@pytest.mark.parametrize("name", ["43_sentences", "44_squad"])
+def test_a_job_reads_a_parameter_at_most_twice(name):
+    path = ROOT / "nbs" / f"{name}.ipynb"
+    assert len(read(path).cells) <= 20
+    read_off = Counter(node.attr for tree in trees(path) for node in ast.walk(tree)
+                       if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "p")
+    assert set(read_off) <= set(read_parameters(path)) and max(read_off.values()) <= 2, read_off.most_common(3)
 
 
 # ---- notebooks and what is made of them
