@@ -6,7 +6,7 @@ from sru_nb.data.sentences import (
     unambiguous,
 )
 
-# %% ../nbs/23_data.sentences.ipynb #2ab7373e
+# %% ../nbs/23_data.sentences.ipynb #71b8615a
 import random
 import tempfile
 from collections import Counter
@@ -16,7 +16,7 @@ import pytest
 from sru_nb.data.files import DownloadError, KnownFile
 from sru_nb.testing import close, raises
 
-# %% ../nbs/23_data.sentences.ipynb #dba405be
+# %% ../nbs/23_data.sentences.ipynb #23fa0a95
 def folds_as_described(items, number):
     "The parts of a set without a split: shuffle, every tenth is the test, shuffle the rest, cut it 90 to 10."
     random.seed(1234)
@@ -48,7 +48,7 @@ def test_every_example_is_held_out_exactly_once(kind):
     for fold in folds:
         assert sorted(index for indices in fold.values() for index in indices) == list(range(1003))
 
-# %% ../nbs/23_data.sentences.ipynb #7ba90b25
+# %% ../nbs/23_data.sentences.ipynb #9e65ce71
 def naive_bayes(train, test, classes):
     "Accuracy of a multinomial naive Bayes classifier with add-one smoothing, and of the largest class."
     counts = [Counter() for _ in range(classes)]
@@ -65,7 +65,7 @@ def naive_bayes(train, test, classes):
     right = sum(guess(words) == label for words, label in zip(test.tokens, test.labels))
     return right / len(test), max(map(test.labels.count, range(classes))) / len(test)
 
-# %% ../nbs/23_data.sentences.ipynb #8253b756
+# %% ../nbs/23_data.sentences.ipynb #e35a4aad
 KIM = [(r"[^A-Za-z0-9(),!?'`]", " ")] + [(ending, f" {ending}") for ending in ("'s", "'ve", "n't", "'re", "'d", "'ll")]
 SAMPLES = ["", " ", "It's (not) good?!", "they've, we'll; you're I'd don't", "a`b`c n'ts' 'sn't'd've",
            "Zo\xeb's 3.5 1/2 $9", "((?))", "n't", "don't've", "tab\tand\xa0space", "`` quoted ''",
@@ -218,7 +218,7 @@ def test_auto_is_trec_or_the_embedded_sentences_and_says_why(tmp_path):
             load_sentences("trec", progress=False)
     assert corpus.sha256 == stdlib_sentences().sha256 and offline in corpus.note and "\n" not in corpus.note
 
-# %% ../nbs/23_data.sentences.ipynb #3329258a
+# %% ../nbs/23_data.sentences.ipynb #5581265a
 def write_tables(folder):
     "The same thirty examples as CSV, TSV and JSON lines."
     rows = [(f'Say "{i}", Zo\xeb isn\'t it', "yes" if i % 3 else "no") for i in range(30)]
@@ -349,7 +349,7 @@ def test_a_description_goes_into_json(tmp_path):
     assert about["test_also_in_train"] >= 6 and set(about["files"]) == {"TREC.train.all", "TREC.test.all"}
     json.dumps(stdlib_sentences().describe())
 
-# %% ../nbs/23_data.sentences.ipynb #629bc82a
+# %% ../nbs/23_data.sentences.ipynb #83702ea3
 def numbered(size, longest=40, seed=0):
     "`size` sentences of different lengths; all ids of sentence i, and its label, are i + 2."
     lengths = np.random.default_rng(seed).integers(1, longest + 1, size)
@@ -441,7 +441,7 @@ def test_the_order_of_a_seed_is_kept_for_ever():
     assert [rows.tolist() for rows in Batches(numbered(9), 3, seed=7).order(2)] == [[8, 3, 4], [7, 5, 6], [2, 1, 0]]
 
 
-def test_batches_left_early_begin_anew():
+def test_batches_left_early_start_again():
     batches = Batches(numbered(100), 8, seed=5)
     assert flow(batches, 3) == flow(batches, 3) and batches.epoch == 0
 

@@ -6,7 +6,7 @@ from sru_nb.data.squad import (
     load_squad, lru_cache, np, open_squad, prepare, re, read_squad, stem, torch, unicodedata,
 )
 
-# %% ../nbs/23b_data.squad.ipynb #6686bf4a
+# %% ../nbs/23b_data.squad.ipynb #76e59aed
 import contextlib
 import multiprocessing
 import os
@@ -20,7 +20,7 @@ import pytest
 from sru_nb.data.files import FILES, DownloadError, KnownFile
 from sru_nb.testing import close, raises
 
-# %% ../nbs/23b_data.squad.ipynb #ea7a88f1
+# %% ../nbs/23b_data.squad.ipynb #c4878814
 def squad(*passages, version="1.1", title="Demo"):
     "SQuAD's JSON of (context, [(question, (answer, start), ...), ...]); ids q1, q2, ..."
     numbers = iter(range(1, 10**6))
@@ -63,7 +63,7 @@ def demonstration():
 
 DEMO = demonstration()
 
-# %% ../nbs/23b_data.squad.ipynb #95629e8b
+# %% ../nbs/23b_data.squad.ipynb #bae42d9c
 def naive_features(context, question):
     "Rows (exact, lower, stem, frequency) of the words of a context: three loops, nothing clever."
     rows = []
@@ -78,7 +78,7 @@ def naive_features(context, question):
         rows.append(row)
     return torch.tensor(rows)
 
-# %% ../nbs/23b_data.squad.ipynb #2f992012
+# %% ../nbs/23b_data.squad.ipynb #7f51b85d
 def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path):
     whole = written(tmp_path, DEMO).read_bytes()
     for at in range(0, len(whole), 13):
@@ -142,7 +142,7 @@ def test_a_file_without_answers_can_be_read(tmp_path):
     assert (title, context, question) == ("", "A b.", Question("1", "What?", (), False, ()))
     assert prepare(written(tmp_path, content), folder=tmp_path).describe()["status"]["unanswered"] == 1
 
-# %% ../nbs/23b_data.squad.ipynb #182bd76a
+# %% ../nbs/23b_data.squad.ipynb #ba67b82d
 PIECES = [*"abcXYZ  \n\t\r.,:;-–'\"()$%018/\\@#", "é", "e\u0301", "\u00a0", "\u2003", "😀", "👩\u200d👩\u200d👧",
           "\u200b", "中", "\u202e", "\x00", "\x1c", "\x85", "\u0308", "ﬁ", "İ", "ß", "\ufeff", "\u2028", "don't",
           "U.S.", "a.m.", "12–4", "http://x.y/z?q=1", ":)", "\U0001f1e9\U0001f1ea", "\U0010ffff"]
@@ -258,7 +258,7 @@ def test_every_answer_that_is_not_exact_is_counted_and_listed(tmp_path):
     assert corpus.about["answers"] == dict(exact=3, widened=1, moved=1, excluded=1)
     assert "3 answers not exact" in corpus._repr_markdown_() and "no parts of speech" in corpus._repr_markdown_()
 
-# %% ../nbs/23b_data.squad.ipynb #a7613ee8
+# %% ../nbs/23b_data.squad.ipynb #74bfab40
 def features_of(corpus, index):
     "The features (n, 4) of a question from its batch."
     batches = Batches(corpus, build_vocabulary(corpus), keep="all")
@@ -342,7 +342,7 @@ def test_a_question_by_itself_equals_the_one_in_a_file(trained, tmp_path):
     with raises(SquadError, "question='  '", "no word"):
         ask("  ", CAFE, vocabulary, tokenizer)
 
-# %% ../nbs/23b_data.squad.ipynb #c0899ba6
+# %% ../nbs/23b_data.squad.ipynb #3b95461c
 def equal(one, two):
     "Whether two prepared files hold the same."
     return (one.about == two.about and all(np.array_equal(getattr(one, name), getattr(two, name)) for name in ARRAYS))
@@ -497,7 +497,7 @@ def test_a_disk_that_is_full_is_named_and_nothing_is_left(tmp_path):
     process.join()
     assert process.exitcode == 0 and visible(tmp_path / "kept") == []
 
-# %% ../nbs/23b_data.squad.ipynb #ecf998d4
+# %% ../nbs/23b_data.squad.ipynb #ec4cbf2d
 def long_ones(count=150, seed=5):
     "Questions about passages of 1 to 60 words; some impossible, some that cannot be aligned."
     draw, passages = np.random.default_rng(seed), []
@@ -650,7 +650,7 @@ def test_a_saved_position_resumes_exactly(stop):
     assert flow(second, 60 - stop) == whole[stop:]
 
 
-def test_a_loop_left_early_begins_anew():
+def test_a_loop_left_early_starts_again():
     corpus = mixed()
     batches = Batches(corpus, build_vocabulary(corpus), 8, seed=1)
     starts = [next(iter(batches)).index.tolist() for _ in range(2)]
@@ -726,7 +726,7 @@ def test_a_corpus_without_a_usable_question_is_refused(tmp_path):
         Batches(corpus, build_vocabulary(corpus))
     assert len(Batches(corpus, build_vocabulary(corpus), keep="all")) == 1
 
-# %% ../nbs/23b_data.squad.ipynb #63841b4b
+# %% ../nbs/23b_data.squad.ipynb #d0dfdc55
 @lru_cache
 def asked(part):
     "How many embedded questions there are."

@@ -9,7 +9,7 @@ __all__ = ['TOKENS', 'SST', 'SETS', 'TABLES', 'kim_words', 'tokenize', 'Examples
            'hub_splits', 'load_hub', 'unambiguous', 'stdlib_sentences', 'load_sentences', 'Encoded', 'encode',
            'collate', 'Batches']
 
-# %% ../../nbs/23_data.sentences.ipynb #5982e870
+# %% ../../nbs/23_data.sentences.ipynb #fddcb047
 import csv
 import hashlib
 import io
@@ -35,7 +35,7 @@ from .files import FILES, KIM, choose_corpus, obtain, sha256_of
 from .vectors import read_vectors as read_vectors  # for those who import it from here
 from .vocabulary import Vocabulary
 
-# %% ../../nbs/23_data.sentences.ipynb #3a2b37ab
+# %% ../../nbs/23_data.sentences.ipynb #6a2cdbcf
 def kim_words(
     text: str,
     mark: Callable | str = r" \1 ",  # what takes the place of a mark, as for `re.sub`
@@ -64,7 +64,7 @@ def tokenize(
         raise TypeError(f"text={text!r}, a {type(text).__name__}, expected a string")
     return TOKENS[tokens](text)
 
-# %% ../../nbs/23_data.sentences.ipynb #4af191c6
+# %% ../../nbs/23_data.sentences.ipynb #197b447d
 @dataclass(frozen=True, eq=False, repr=False)
 class Examples:
     "Sentences as lists of words, each with its label."
@@ -89,7 +89,7 @@ class Examples:
         indices = list(indices)
         return Examples([self.tokens[i] for i in indices], [self.labels[i] for i in indices])
 
-# %% ../../nbs/23_data.sentences.ipynb #f9838eb2
+# %% ../../nbs/23_data.sentences.ipynb #b9eb578a
 def text_lines(
     path: Path,
     encoding: str,
@@ -121,7 +121,7 @@ def read_labelled(
         examples.tokens.append(tokenize(text.strip(), tokens))
     return examples
 
-# %% ../../nbs/23_data.sentences.ipynb #8fc5d040
+# %% ../../nbs/23_data.sentences.ipynb #c98f3520
 def fold_indices(
     size: int,  # examples that are to be divided
     kind: str,  # which parts the corpus came with: "all", "train test" or "train valid test"
@@ -139,7 +139,7 @@ def fold_indices(
     cut = int(len(rest) * 0.9)
     return {"train": rest[:cut], "valid": rest[cut:], "test": held}
 
-# %% ../../nbs/23_data.sentences.ipynb #6d820717
+# %% ../../nbs/23_data.sentences.ipynb #a96ba785
 @dataclass(frozen=True, eq=False, repr=False)
 class SentenceCorpus:
     "Labelled sentences, and how they are divided."
@@ -181,7 +181,7 @@ class SentenceCorpus:
         for examples in self.parts.values():
             yield from examples.tokens
 
-# %% ../../nbs/23_data.sentences.ipynb #137fc763
+# %% ../../nbs/23_data.sentences.ipynb #0ba972e7
 @patch
 def fold(
     self: SentenceCorpus,
@@ -214,7 +214,7 @@ def describe(self: SentenceCorpus, number: int = 0) -> dict:
             "empty": lengths.count(0), "test_also_in_train": sum(tuple(t) in known for t in parts["test"].tokens),
             "note": self.note}
 
-# %% ../../nbs/23_data.sentences.ipynb #baa103f0
+# %% ../../nbs/23_data.sentences.ipynb #7c6d4880
 @patch
 def samples(self: SentenceCorpus, count: int = 3, part: str = "train", number: int = 0) -> list[tuple[str, str]]:
     "Evenly spaced examples of a part: name of the class, text."
@@ -248,7 +248,7 @@ def digest_of_files(files: dict[str, str]) -> str:
         return next(iter(files.values()))
     return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in files.items()).encode()).hexdigest()
 
-# %% ../../nbs/23_data.sentences.ipynb #96e69f7c
+# %% ../../nbs/23_data.sentences.ipynb #6506ff79
 @dataclass(frozen=True)
 class PublishedSet:
     "One of the six sets: part -> file, the names of its classes, how its bytes and texts are read."
@@ -271,7 +271,7 @@ SETS = {
     "sst-sentences": PublishedSet(SST | {"train": "stsa.binary.train"}, cleaned=True),
 }
 
-# %% ../../nbs/23_data.sentences.ipynb #4b668675
+# %% ../../nbs/23_data.sentences.ipynb #8b6f7442
 def tree_phrases(
     path: str | Path,  # trees in brackets, one a line, each node with a label from 0 to 4
 ) -> list[tuple[int, str]]:  # 0 or 1, phrase
@@ -295,7 +295,7 @@ def tree_phrases(
             raise ValueError(f"{path}, line {number}: no tree, its brackets do not match")
     return [(int(label > 2), text) for text, label in first.items() if label != 2]
 
-# %% ../../nbs/23_data.sentences.ipynb #e5361a69
+# %% ../../nbs/23_data.sentences.ipynb #25043c27
 def find_set(
     name: str,  # of the set
     folder: Path | None,
@@ -320,7 +320,7 @@ def find_set(
                                     f"({KIM}{path.name})")
     return paths, remark
 
-# %% ../../nbs/23_data.sentences.ipynb #5d63fc81
+# %% ../../nbs/23_data.sentences.ipynb #8399040a
 def load_published(
     name: str,  # "mr", "subj", "cr", "mpqa", "trec", "sst" or "sst-sentences"
     folder: str | Path | None = None,  # has the files under their names; None: verified download
@@ -345,7 +345,7 @@ def load_published(
     return SentenceCorpus(name, corpus_note(name.upper(), parts) + verified + remark, digest_of_files(files),
                           published.labels, parts, tokens, files)
 
-# %% ../../nbs/23_data.sentences.ipynb #5f89cd52
+# %% ../../nbs/23_data.sentences.ipynb #8f876ec8
 TABLES = (".csv", ".tsv", ".jsonl")
 
 
@@ -378,7 +378,7 @@ def table_rows(
     except csv.Error as error:
         raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
 
-# %% ../../nbs/23_data.sentences.ipynb #6ed23376
+# %% ../../nbs/23_data.sentences.ipynb #08c3cd94
 def labelled_texts(
     rows: Iterable[tuple[str, dict]],  # where the row stands; column -> value
     text: str,  # name of the column
@@ -421,7 +421,7 @@ def labelled_parts(
     return {part: Examples([tokenize(text, tokens) for text, _ in pairs], [ids[value] for _, value in pairs])
             for part, pairs in texts.items()}
 
-# %% ../../nbs/23_data.sentences.ipynb #e6de08f6
+# %% ../../nbs/23_data.sentences.ipynb #6335c6b4
 def load_table(
     train: str | Path,  # a .csv, .tsv or .jsonl file; alone it is divided into folds
     valid: str | Path | None = None,
@@ -444,7 +444,7 @@ def load_table(
     return SentenceCorpus(Path(train).stem, corpus_note(", ".join(files), parts), digest_of_files(files),
                           tuple(map(str, names)), parts, tokens, files)
 
-# %% ../../nbs/23_data.sentences.ipynb #ffbb253b
+# %% ../../nbs/23_data.sentences.ipynb #dd43e53f
 def hub_splits(
     available: Iterable[str],  # splits of the data set
     splits: dict[str, str] | None,  # part -> split; None: those with the usual names
@@ -488,7 +488,7 @@ def load_hub(
     return SentenceCorpus(title, corpus_note(f"{title} of the hub", parts), digest, tuple(map(str, names or values)),
                           parts, tokens)
 
-# %% ../../nbs/23_data.sentences.ipynb #e470eca4
+# %% ../../nbs/23_data.sentences.ipynb #ee12cd3c
 def unambiguous(
     sentences: Iterable[tuple[str, str]],  # package, sentence
 ) -> dict[tuple[str, ...], str]:  # words -> package, in the order of their first occurrence
@@ -514,10 +514,10 @@ def stdlib_sentences() -> SentenceCorpus:
         raise FileNotFoundError(f"this Python brings no sources of {', '.join(lacking)} (a frozen or stripped one?); "
                                 "name a table or the folder of a set instead")
     name = f"python-{platform.python_version()}-sentences"
-    note = corpus_note(name, parts) + " of Python's own standard library, to be told by package"
+    note = corpus_note(name, parts) + " of Python's own standard library, each labelled with its package"
     return SentenceCorpus(name, note, sha.hexdigest(), PACKAGES, parts, "sane")
 
-# %% ../../nbs/23_data.sentences.ipynb #dab5b771
+# %% ../../nbs/23_data.sentences.ipynb #9d4745e2
 def load_sentences(
     corpus: str | Path = "auto",  # see the table
     folder: str | Path | None = None,  # has the files of the published sets; None: download
@@ -552,7 +552,7 @@ def load_sentences(
 
     return choose_corpus(corpus, SETS, published, embedded, other, timeout)
 
-# %% ../../nbs/23_data.sentences.ipynb #1c41df68
+# %% ../../nbs/23_data.sentences.ipynb #c39f492d
 @dataclass(frozen=True, eq=False, repr=False)
 class Encoded:
     "The ids of a part of a corpus."
@@ -593,7 +593,7 @@ def encode(
                    int((ids == vocab.OOV).sum()) - empty, empty,
                    sum(len(words) > len(row) for words, row in zip(examples.tokens, rows)))
 
-# %% ../../nbs/23_data.sentences.ipynb #f4e69a95
+# %% ../../nbs/23_data.sentences.ipynb #0c30d2ca
 def collate(
     encoded: Encoded,
     indices: np.ndarray,  # (B,) of sentences

@@ -6,11 +6,11 @@
 __all__ = ['EXPECTED', 'SQUAD_FILES', 'POS', 'ENTITIES', 'MODELS', 'STATUS', 'FORMAT', 'ARRAYS', 'NO_ANSWER', 'UNKNOWN',
            'KEEP', 'SquadError', 'Answer', 'Question', 'Passage', 'checked_part', 'read_question', 'read_squad',
            'SquadFile', 'open_squad', 'load_squad', 'squeeze', 'blank_english', 'Tokens', 'Tokenizer', 'stem',
-           'Lexicon', 'match_bits', 'count_forms', 'feature_rows', 'Span', 'tokens_at', 'align', 'choose_span',
-           'checksum', 'load_arrays', 'Preparation', 'Prepared', 'open_prepared', 'prepare', 'Vocabulary',
-           'build_vocabulary', 'Batch', 'Batches', 'ask']
+           'Lexicon', 'match_bits', 'feature_rows', 'Span', 'tokens_at', 'align', 'choose_span', 'checksum',
+           'load_arrays', 'Preparation', 'Prepared', 'open_prepared', 'prepare', 'Vocabulary', 'build_vocabulary',
+           'Batch', 'Batches', 'ask']
 
-# %% ../../nbs/23b_data.squad.ipynb #47ec1782
+# %% ../../nbs/23b_data.squad.ipynb #6d60c638
 import hashlib
 import json
 import re
@@ -39,7 +39,7 @@ from .embedded import embedded_file
 from .files import Transfer, cache_dir, choose_corpus, claimed, obtain, publish, sha256_of
 from .vocabulary import Vocabulary as WordsWithIds
 
-# %% ../../nbs/23b_data.squad.ipynb #bab631e1
+# %% ../../nbs/23b_data.squad.ipynb #98d2beaf
 class SquadError(ValueError):
     "A file is not in SQuAD's format; the message names the file, the article, the passage and the question."
 
@@ -68,7 +68,7 @@ class Passage(NamedTuple):
     context: str
     questions: tuple[Question, ...]
 
-# %% ../../nbs/23b_data.squad.ipynb #85be8f0a
+# %% ../../nbs/23b_data.squad.ipynb #59570ead
 EXPECTED = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
 
 
@@ -111,7 +111,7 @@ def read_question(
         raise SquadError(f"{where}: is_impossible, and yet there are {len(question.answers)} answers")
     return question
 
-# %% ../../nbs/23b_data.squad.ipynb #0cc445e4
+# %% ../../nbs/23b_data.squad.ipynb #6c50aca0
 def read_squad(
     path: str | Path,
 ) -> Iterator[Passage]:  # (title, context, questions)
@@ -141,7 +141,7 @@ def read_squad(
                 raise SquadError(f"{place}: the context is empty; its {len(questions)} questions cannot be answered")
             yield Passage(title, context, questions)
 
-# %% ../../nbs/23b_data.squad.ipynb #45834755
+# %% ../../nbs/23b_data.squad.ipynb #f8833582
 SQUAD_FILES = {("squad1", "train"): "train-v1.1.json", ("squad1", "dev"): "dev-v1.1.json",
                ("squad2", "train"): "train-v2.0.json", ("squad2", "dev"): "dev-v2.0.json",
                ("xquad", "dev"): "xquad.en.json"}
@@ -172,7 +172,7 @@ def open_squad(
     size = file.stat().st_size
     return SquadFile(name or file.name, file, sha256_of(file), size, note or f"{name or file.name}, {size:,} bytes")
 
-# %% ../../nbs/23b_data.squad.ipynb #b2ffce29
+# %% ../../nbs/23b_data.squad.ipynb #3c3fabac
 def load_squad(
     corpus: str = "auto",  # "squad1", "squad2", "xquad", "embedded"; "auto": squad1, or else embedded
     parts: Sequence[str] = ("train", "dev"),
@@ -199,7 +199,7 @@ def load_squad(
 
     return choose_corpus(corpus, names, published, embedded, open_squad, timeout)
 
-# %% ../../nbs/23b_data.squad.ipynb #8c164abd
+# %% ../../nbs/23b_data.squad.ipynb #f92867e6
 def squeeze(text: str) -> tuple[str, Sequence[int]]:
     "The words with one space between them, and the index in `text` of every character of that."
     if not re.search(r"\s\s|^\s|\s$", text):
@@ -217,7 +217,7 @@ def blank_english():
 
     return spacy.blank("en")
 
-# %% ../../nbs/23b_data.squad.ipynb #bba09e42
+# %% ../../nbs/23b_data.squad.ipynb #9ff593c9
 POS = ("", *"ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split())
 ENTITIES = ("", *("CARDINAL DATE EVENT FAC GPE LANGUAGE LAW LOC MONEY NORP ORDINAL ORG PERCENT PERSON PRODUCT QUANTITY "
                   "TIME WORK_OF_ART OTHER").split())
@@ -234,7 +234,7 @@ class Tokens(NamedTuple):
     pos: list[int] | None  # indices into `POS`
     entities: list[int] | None  # indices into `ENTITIES`
 
-# %% ../../nbs/23b_data.squad.ipynb #22c46056
+# %% ../../nbs/23b_data.squad.ipynb #383b4beb
 class Tokenizer:
     "spaCy's English tokens; with a trained pipeline also lemmas and tags."
 
@@ -271,7 +271,7 @@ class Tokenizer:
                       [ENTITIES.index(token.ent_type_) if token.ent_type_ in ENTITIES else len(ENTITIES) - 1
                        for token in tokens])
 
-# %% ../../nbs/23b_data.squad.ipynb #df894e70
+# %% ../../nbs/23b_data.squad.ipynb #c812eb69
 def stem(
     word: str,  # in lower case
 ) -> str:
@@ -298,7 +298,7 @@ def stem(
             break
     return word[:-1] + "i" if word.endswith("y") and re.search(vowel, word[:-1]) else word
 
-# %% ../../nbs/23b_data.squad.ipynb #d58a3245
+# %% ../../nbs/23b_data.squad.ipynb #5893cb37
 class Lexicon:
     "Ids of words, and of their lower-case forms, lemmas and stems, given out as they come."
 
@@ -329,16 +329,9 @@ def match_bits(
     return np.array([1, 2, 4], np.uint8) @ (context[:, :, None] == question[:, None, :]).any(2)
 
 
-def count_forms(
-    context: np.ndarray,  # (3, n), as from a `Lexicon`
-) -> np.ndarray:  # (n,)
-    "How often the lower-case form of each token occurs."
-    return np.bincount(context[1])[context[1]]
-
-
 def feature_rows(
     bits: np.ndarray,  # (n,) as from `match_bits`
-    counts: np.ndarray,  # (n,) as from `count_forms`
+    counts: np.ndarray,  # (n,) how often each token's lower-case form occurs
 ) -> np.ndarray:  # (n, 4) float32: match exact, in lower case, by lemma; frequency
     "The features of the tokens of a context."
     rows = np.empty((len(bits), 4), np.float32)
@@ -346,7 +339,7 @@ def feature_rows(
     rows[:, 3] = counts / max(len(bits), 1)
     return rows
 
-# %% ../../nbs/23b_data.squad.ipynb #60ca35f9
+# %% ../../nbs/23b_data.squad.ipynb #aabd1fb9
 STATUS = ("exact", "widened", "moved", "excluded", "impossible", "unanswered")
 
 
@@ -369,7 +362,7 @@ def tokens_at(
     first, last = bisect_left(start, a), bisect_left(end, b)
     return (first, last) if first < len(start) and start[first] == a and last < len(end) and end[last] == b else None
 
-# %% ../../nbs/23b_data.squad.ipynb #849443a4
+# %% ../../nbs/23b_data.squad.ipynb #dc1b9a34
 def align(
     context: str,
     start: Sequence[int],  # of the tokens, in characters of the context
@@ -404,7 +397,7 @@ def align(
             return Span(*tokens, "moved", f"{why}; it also stands at {start[tokens[0]]}")
     return Span(-1, -1, "excluded", f"{why}; it is nowhere else as whole tokens")
 
-# %% ../../nbs/23b_data.squad.ipynb #f214620d
+# %% ../../nbs/23b_data.squad.ipynb #e1f80341
 def choose_span(
     spans: Sequence[Span],  # of the answers
     question: Question,
@@ -416,7 +409,7 @@ def choose_span(
         return Span(-1, -1, "unanswered")
     return min(spans, key=lambda span: (span.status != "exact", span.status == "excluded"))
 
-# %% ../../nbs/23b_data.squad.ipynb #82b51928
+# %% ../../nbs/23b_data.squad.ipynb #619a0ac1
 FORMAT = 1  # of the arrays: another number means that every file is prepared again
 ARRAYS = dict(
     passage_tokens="int64", passage_text="int64", text="uint8",  # where the tokens and the text of each passage begin
@@ -449,7 +442,7 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         values.flags.writeable = False
     return arrays, about
 
-# %% ../../nbs/23b_data.squad.ipynb #62e3d8b0
+# %% ../../nbs/23b_data.squad.ipynb #91f6acea
 class Preparation:
     "The arrays of a file as its passages come."
 
@@ -471,8 +464,8 @@ class Preparation:
             self.titles.append(passage.title)
         tokens = self.tokenizer(passage.context)
         ids, text = self.lexicon(tokens), np.frombuffer(passage.context.encode(), np.uint8)
-        self.add(article=[len(self.titles) - 1], words=ids[0], count=count_forms(ids), start=tokens.start,
-                 end=tokens.end, text=text, pos=tokens.pos or [], entities=tokens.entities or [])
+        self.add(article=[len(self.titles) - 1], words=ids[0], count=np.bincount(ids[1])[ids[1]],
+                 start=tokens.start, end=tokens.end, text=text, pos=tokens.pos or [], entities=tokens.entities or [])
         self.add(passage_tokens="words", passage_text="text")
         for question in passage.questions:
             asked = self.lexicon(self.tokenizer(question.text))
@@ -483,7 +476,7 @@ class Preparation:
                      records=np.frombuffer(record.encode(), np.uint8))
             self.add(question_tokens="question_words", matches_at="matches", record_at="records")
 
-# %% ../../nbs/23b_data.squad.ipynb #94f52694
+# %% ../../nbs/23b_data.squad.ipynb #e9723387
 @patch
 def span_of(self: Preparation, question: Question, passage: Passage, tokens: Tokens, words: int) -> Span:
     "The span of a question; answers that are not exact and a question without a word become problems."
@@ -514,7 +507,7 @@ def save(self: Preparation, path: Path, about: dict):
               "answers": dict(self.answers)}
     save_file(arrays, path, {"about": json.dumps(about | {"checksum": checksum(arrays, about)})})
 
-# %% ../../nbs/23b_data.squad.ipynb #f74d41e5
+# %% ../../nbs/23b_data.squad.ipynb #ae2dec6e
 class Prepared:
     "A file in SQuAD's format as arrays, by question; made by `prepare`."
 
@@ -555,7 +548,7 @@ class Prepared:
         tokens = self.tokens(index)
         return self.context(index)[self.start[tokens][first] : self.end[tokens][last]]
 
-# %% ../../nbs/23b_data.squad.ipynb #48c60d9a
+# %% ../../nbs/23b_data.squad.ipynb #de4d08f0
 @patch
 def describe(self: Prepared) -> dict:
     "What a result must say about its data."
@@ -578,7 +571,7 @@ def _repr_markdown_(self: Prepared) -> str:
             + (f"| {len(self.problems):,} answers not exact | text | status | reason |\n|---|---|---|---|\n{rows}"
                if rows else ""))
 
-# %% ../../nbs/23b_data.squad.ipynb #b61be207
+# %% ../../nbs/23b_data.squad.ipynb #a60d820f
 def open_prepared(
     file: SquadFile,
     path: Path,  # where its arrays are
@@ -596,7 +589,7 @@ def open_prepared(
         warnings.warn(f"{error}; it is prepared again", stacklevel=3)
         return None
 
-
+# %% ../../nbs/23b_data.squad.ipynb #babcdcfa
 def prepare(
     file: SquadFile | str | Path,
     model: str | None = "auto",  # of a trained pipeline of spaCy, as in `Tokenizer`
@@ -631,7 +624,7 @@ def prepare(
     show.finish(file.size, f"{len(corpus):,} questions prepared")
     return corpus
 
-# %% ../../nbs/23b_data.squad.ipynb #7064d1de
+# %% ../../nbs/23b_data.squad.ipynb #f1d7f2e2
 class Vocabulary(WordsWithIds):
     "The words of questions and passages, in NFD."
 
@@ -670,7 +663,7 @@ def build_vocabulary(
     words = [word for word in words if known is None or word in known]
     return Vocabulary(words[: None if size is None else size - 2])
 
-# %% ../../nbs/23b_data.squad.ipynb #f4efbead
+# %% ../../nbs/23b_data.squad.ipynb #8436acec
 NO_ANSWER, UNKNOWN = -1, -100  # in the place of a token: an impossible question; one whose answer is no span
 KEEP = {"aligned": STATUS[:3], "answered": (*STATUS[:3], "impossible"), "all": STATUS}
 
@@ -688,7 +681,7 @@ class Batch(NamedTuple):
     index: torch.Tensor  # (B,) int64, which question of the prepared file
     tags: torch.Tensor | None  # (L, B, 2) int64: part of speech, entity; None without a trained pipeline
 
-# %% ../../nbs/23b_data.squad.ipynb #c68625b2
+# %% ../../nbs/23b_data.squad.ipynb #4150f7ed
 class Batches(ResumableBatches):
     "Batches of questions, an epoch at each iteration, with a position that can be saved."
 
@@ -721,7 +714,7 @@ class Batches(ResumableBatches):
                          {"batches": len(order), "batch_size": batch_size, "keep": keep, "seed": seed,
                           "positions": positions, "corpus": corpus.key})
 
-# %% ../../nbs/23b_data.squad.ipynb #9fa8c4d7
+# %% ../../nbs/23b_data.squad.ipynb #91b3d38e
 @patch
 def batch(
     self: Batches,
@@ -752,7 +745,7 @@ def batch(
                  *torch.from_numpy(spans), torch.from_numpy(rows.copy()),
                  torch.from_numpy(tags) if data.trained else None)
 
-# %% ../../nbs/23b_data.squad.ipynb #4521fed2
+# %% ../../nbs/23b_data.squad.ipynb #a692a185
 def ask(
     question: str,
     passage: str,
@@ -766,7 +759,7 @@ def ask(
             raise SquadError(f"{name}={text[:40]!r}: there is no word in it")
     lexicon = Lexicon()
     context = lexicon(read)
-    features = feature_rows(match_bits(context, lexicon(asked)), count_forms(context))
+    features = feature_rows(match_bits(context, lexicon(asked)), np.bincount(context[1])[context[1]])
     ids = [torch.from_numpy(vocabulary.encode(tokens.words))[:, None] for tokens in (read, asked)]
     pads, unknown = [torch.zeros(a.shape, dtype=torch.bool) for a in ids], torch.tensor([UNKNOWN])
     tags = torch.tensor([read.pos, read.entities]).t()[:, None] if tokenizer.trained else None

@@ -21,8 +21,9 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from ..basics import Progress, check_whole
-from .files import sha256_of
+from ..basics import check_whole
+from .files import Transfer, sha256_of
+from .vocabulary import Vocabulary
 
 # %% ../../nbs/22a_data.vectors.ipynb #60493cf0
 @dataclass(frozen=True, eq=False, repr=False)
@@ -178,7 +179,7 @@ def read_vectors(
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r}: no such file")
     wanted, kept, total, duplicates = {word.encode() for word in words}, {}, 0, 0
-    show, length = Progress(None if progress else "off"), path.stat().st_size
+    show, length = Transfer(path.name, progress), path.stat().st_size
     try:
         with open(path, "rb", buffering=0) as raw:
             packed = raw.read(2) == b"\x1f\x8b"
@@ -187,8 +188,8 @@ def read_vectors(
             form, size, promised = vector_form(stream.read(1 << 18))
             stream.seek(0)
             for total, row in enumerate(ROWS[form](stream, wanted, size, promised), 1):
-                if not total & 4095 and show.due():
-                    show.show(f"{path.name}: {raw.tell() / 1e6:,.0f} of {length / 1e6:,.0f} MB, {len(kept):,} vectors")
+                if not total & 4095:
+                    show(raw.tell(), length)
                 if row is None:
                     continue
                 word, vector, where = row
@@ -205,9 +206,9 @@ def read_vectors(
         raise ValueError(f"{path} is cut off or damaged: {error}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    show.close()
     if not kept:
         raise ValueError(f"{path}: none of the {len(wanted):,} wanted words is among its {total:,}")
+    show.finish(length, f"{len(kept):,} of {total:,} vectors kept")
     rows = {word.decode(): row for row, word in enumerate(kept)}
     return Vectors(path, form, rows, np.stack(list(kept.values())), total, duplicates)
 
@@ -240,7 +241,7 @@ def similar_words(
 
 # %% ../../nbs/22a_data.vectors.ipynb #ace3ee51
 def embedding_matrix(
-    vocab,  # with `words`, `ids` and `PAD`, as the ones of data.vocabulary
+    vocab: Vocabulary,
     vectors: Vectors | None = None,  # None: all rows are random
     size: int | None = None,  # numbers of a row; None: that of the vectors
     seed: int = 0,  # of the random rows
