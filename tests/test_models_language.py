@@ -113,9 +113,9 @@ def test_bad_arguments_are_refused():
         with_unit(PRESETS["tiny"], "rnn", 5)
     with raises(ValueError, "windows"):
         mean_loss(LanguageModel(5, 8, 1), [])
-    with raises(ValueError, "'lstm'", "'sru'"):
+    with raises(ValueError, "unit='lstm'", "expected one of sru, srupp"):
         layer_gates(LanguageModel(5, 8, 1, unit="lstm"), torch.tensor([1]))
-    with raises(ValueError, "'sru'", "'srupp'"):
+    with raises(ValueError, "unit='sru'", "expected one of srupp"):
         layer_attention(LanguageModel(5, 8, 1), torch.tensor([1]))
 
 
