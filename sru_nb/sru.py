@@ -101,9 +101,6 @@ def zero_at_pads(
     "Replace what stands at pads: not even NaN may reach a gradient from there."
     return x if mask_pad is None else x.masked_fill(mask_pad[..., None], 0)
 
-# %% ../nbs/10_sru.ipynb #862d0529
-_whole, _probability, _check_mask = check_whole, check_probability, check_mask  # the models' names of them
-
 # %% ../nbs/10_sru.ipynb #5b5947a8
 class Layer(nn.Module):
     "What follows the products in a layer: gates, recurrence, highway, norm. A subclass brings the products."
