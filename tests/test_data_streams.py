@@ -55,6 +55,7 @@ def test_windows_are_those_of_the_original(size, batch_size, unroll):
     y = np.copy(numbers(size)[1 : length + 1].reshape(batch_size, -1).T)
     windows = list(Streams(numbers(size), batch_size, unroll))
     assert len(windows) == (len(x) - 1) // unroll + 1 == len(Streams(numbers(size), batch_size, unroll))
+    close(Streams(numbers(size), batch_size, unroll)[0][0], windows[0][0])
     for i, (a, b) in enumerate(windows):
         close(a, torch.from_numpy(x[i * unroll : (i + 1) * unroll]))
         close(b, torch.from_numpy(y[i * unroll : (i + 1) * unroll]))

@@ -94,6 +94,9 @@ class Streams(Batches):
         super().__init__(lambda epoch: range(len(windows)), windows.__getitem__, {
             "batch_size": windows.batch_size, "unroll": windows.unroll, "length": windows.length}, "streams")
 
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.windows[index]
+
 # %% ../../nbs/22_data.streams.ipynb #74723d8f
 def split_sizes(
     size: int,  # bytes of a corpus
@@ -631,7 +634,7 @@ def prepare_words(
     test: str | Path | Text | list,
     folder: str | Path | None = None,  # the corpus gets a folder of its own in this one; None: `cache_dir()`
     name: str | None = None,  # None: that of the first training file
-    workers: int | None = None,  # processes; None: one for each processor, at most eight; each takes some 100 MB
+    workers: int | None = None,  # processes; None: one for each processor, at most eight; each takes some 200 MB
     progress: bool = True,
     why: str = "",  # to be added to the note
     **settings,  # fields of `WordSettings`
