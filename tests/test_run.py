@@ -415,9 +415,9 @@ def slurm_job(folder, ticks=400, on_term=1, on_end=0):
         (folder / "bin" / name).write_text(f"#!/bin/bash\n{body}\n")
         (folder / "bin" / name).chmod(stat.S_IRWXU)
     (folder / "job.sbatch").write_text(SBATCH)
-    given = dict(SLURM_JOB_ID="77", SLURM_JOB_NODELIST="node[1-2]", SLURM_NNODES="2", SLURM_GPUS_ON_NODE="4",
+    slurm = dict(SLURM_JOB_ID="77", SLURM_JOB_NODELIST="node[1-2]", SLURM_NNODES="2", SLURM_GPUS_ON_NODE="4",
                  SLURM_CPUS_PER_TASK="8", TICKS=str(ticks), ON_TERM=str(on_term), ON_END=str(on_end))
-    environment = os.environ | given | {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | slurm | {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.Popen(["bash", "job.sbatch", "in.ipynb", "out.ipynb", "-p", "name", "two words"], cwd=folder,
                             env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
