@@ -31,8 +31,8 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, gather_object, recursively_apply
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .basics import (Progress, check_choice, check_probability, check_whole, evaluating, format_count,
-                           format_duration, patch)
+from .basics import (Progress, check_choice, check_finite, check_probability, check_whole, evaluating,
+                           format_count, format_duration, patch)
 from .checkpoint import (best_checkpoint, checkpoints, load_checkpoint, load_weights, random_states,
                                save_checkpoint, set_random_states)
 
@@ -266,10 +266,8 @@ class Trainer:
 @patch
 def check_arguments(self: Trainer):
     "Refuse bad arguments, naming them, before anything is touched."
-    for name in ("epochs", "max_steps", "max_seconds", "clip_norm", "eval_every", "save_every", "save_seconds",
-                 "patience"):
-        if not 0 <= getattr(self, name) < math.inf:
-            raise ValueError(f"{name}={getattr(self, name)!r}, expected a finite number of at least 0 (0: none)")
+    limits = ("epochs", "max_steps", "max_seconds", "clip_norm", "eval_every", "save_every", "save_seconds", "patience")
+    check_finite(**{name: getattr(self, name) for name in limits})
     for name in ("log_every", "keep", "accumulate"):
         check_whole(name, getattr(self, name), 1)
     if not (self.epochs or self.max_steps or self.max_seconds):
@@ -476,7 +474,7 @@ def begin(self: Trainer):
         averaged=self.averaged and self.averaged.module) if self.resume else None
     if loaded:
         self.restore(loaded)
-        for group, own in zip(self.optimizer.param_groups, options):  # those given now
+        for group, own in zip(self.optimizer.param_groups, options):  # those of this call
             group.update(own)
         self.line.say(f"resumed from step {self.step}: {loaded['path']}")
     elif self.resume:
