@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['F32', 'BF16', 'PLANS', 'QUICK', 'PARTS', 'median_seconds', 'show_row', 'kernel_errors', 'cache_bytes',
            'visit_size', 'measure_kernel', 'LoopSRU', 'sru_step', 'Mixer', 'causal_attention', 'hgrn', 'peers',
-           'output', 'gradients', 'float64_error', 'measure_layers', 'measure_step', 'kept_bytes', 'measure_growth',
-           'measure_models', 'around', 'describe', 'report', 'main']
+           'output', 'gradients', 'float64_error', 'measure_layers', 'measure_step', 'measure_growth', 'measure_models',
+           'around', 'describe', 'report', 'main']
 
 # %% ../nbs/90_speed.ipynb #f55ba571
 import argparse
@@ -34,7 +34,7 @@ from .basics import evaluating, in_notebook, write_json
 from .models.language import PRESETS, build_model, next_symbol_loss, with_unit
 from .recurrence import make_case, recurrence, recurrence_backward, step
 from .sru import SRU, SRUCell
-from .testing import relative_error
+from .testing import kept_bytes, relative_error
 
 # %% ../nbs/90_speed.ipynb #ab7b0778
 def median_seconds(
@@ -311,23 +311,6 @@ def measure_step(
     return [show_row(dict(section="step", d=d, name=name, seconds=seconds, error=float64_error(cells[name], x)))
             for name, seconds in took.items()]
 
-# %% ../nbs/90_speed.ipynb #3e1d7242
-def kept_bytes(
-    function: Callable,  # runs a forward pass
-) -> int:  # bytes
-    "What autograd keeps for the backward pass, each piece of memory counted once."
-    kept = {}
-
-    def keep(tensor):
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = function()  # alive until all is counted, so that no address is used twice
-    del result
-    return sum(kept.values())
-
 # %% ../nbs/90_speed.ipynb #77b9e34d
 def measure_growth(
     device: torch.device,
@@ -351,9 +334,9 @@ def measure_growth(
                 del modules[name]
         took = median_seconds({n: functools.partial(gradients, m, x, incoming) for n, m in modules.items()}, device, 5)
         for name, seconds in took.items():
-            module = modules[name]
-            rows.append(show_row(dict(section="growth", L=L, B=1, d=d, name=name, seconds=seconds,
-                                      error=float64_error(module, x), kept_bytes=kept_bytes(lambda: module(x)))))
+            rows.append(show_row(dict(
+                section="growth", L=L, B=1, d=d, name=name, seconds=seconds, error=float64_error(modules[name], x),
+                kept_bytes=kept_bytes(modules[name], x))))
         last = took
     return rows, absent
 
