@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from run_notebooks import JOBS
 
-from sru_nb.export import bound_and_used, export, read_parts, read_settings
+from sru_nb.export import bound_and_used, export, is_patched, read_parts, read_settings
 from sru_nb.run import read_parameters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,11 +81,11 @@ def layer_problem(number, module, home):
 
 
 def test_the_layer_check_finds_what_it_is_for():
-    modules = {"testing": "00", "kernels.cpu": "02", "data.x": "21", "trainer": "33"}
-    tree = ast.parse("import sru_nb.trainer\ndef f():\n  from sru_nb.kernels import cpu\nfrom sru_nb.data.x import x")
-    assert sorted(imported(tree, modules)) == ["data.x", "kernels.cpu", "trainer"]
+    modules = {"testing": "00", "kernels.cpu": "02", "data.files": "20", "trainer": "33"}
+    tree = ast.parse("import sru_nb.trainer\ndef f(): from sru_nb.kernels import cpu\nfrom sru_nb.data.files import x")
+    assert sorted(imported(tree, modules)) == ["data.files", "kernels.cpu", "trainer"]
     assert layer_problem("10", "trainer", "33") and layer_problem("30", "kernels.cpu", "02")
-    assert layer_problem("33", "data.x", "21")
+    assert layer_problem("33", "data.files", "20")
     assert not layer_problem("30", "testing", "00") and not layer_problem("40", "trainer", "33")
 
 
@@ -207,20 +207,74 @@ def test_no_test_is_lost_between_notebook_and_pytest():
 def test_no_star_imports():
     for path in tracked():
         if path.suffix in (".py", ".ipynb"):
-            found = trees(path) if path.suffix == ".ipynb" else [ast.parse(path.read_text(encoding="utf-8"))]
-            stars = [node.module for tree in found for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+            parsed = trees(path) if path.suffix == ".ipynb" else [ast.parse(path.read_text(encoding="utf-8"))]
+            stars = [node.module for tree in parsed for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
                      and node.names[0].name == "*"]
             assert not stars, f"{path.name} imports * from {stars}"
 
 
+FOLDER = re.compile(r"(?<![\w.~:/-])/(?:home|root|work|Users)/[\w.]+")
+
+
+@pytest.mark.parametrize("text,private", [
+    ("/root" "/.pyenv/lib", True), ("(/home" "/me/x.py", True), ("https://host/home/me", False), ("~/work/x", False)])
+def test_the_search_for_folders_finds_what_it_is_for(text, private):
+    assert bool(FOLDER.search(text)) == private
+
+
 def test_no_file_names_a_folder_of_its_author():
-    private = re.compile(r"(?<![\w.~:/-])/(?:home|root|work|Users)/\w+")
     for path in tracked():
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue
-        assert not (found := private.findall(text)), f"{path.relative_to(ROOT)}: {found[:3]}"
+        assert not (folders := FOLDER.findall(text)), f"{path.relative_to(ROOT)}: {folders[:3]}"
+
+
+# ---- links
+
+def links(text):
+    """Where the relative links of Markdown and HTML lead; code is left out."""
+    text = re.sub(r"```.*?```|``.+?``|`[^`\n]*`|^    [^\n]*$", "", text, flags=re.DOTALL | re.MULTILINE)
+    targets = re.findall(r"""(?:\]\(|\b(?:src|href)=["'])([^)"'\s]+)""", text)
+    return [target for target in targets if not re.match(r"\w+:|/", target)]
+
+
+def headings(path):
+    """The anchors of a notebook or of a Markdown file, as Jupyter and as GitHub make them."""
+    if path.suffix == ".ipynb":
+        text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    else:
+        text = path.read_text(encoding="utf-8")
+    for title in re.findall(r"^#+ +(.+?) *$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), flags=re.MULTILINE):
+        yield title.replace(" ", "-")
+        yield re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+def dead_links(path, text):
+    """Those of a file's links that lead to no file, or to no heading."""
+    for link in links(text):
+        name, _, heading = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if not target.exists() or heading and heading not in headings(target):
+            yield link
+
+
+def test_the_search_for_links_finds_what_it_is_for(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# A title\n```\n# no title\n```\n")
+    text = ("[a](page.md#A-title) [b](page.md#a-title) <a href='gone.md'> [c](#no-title) [d](https://e.f/g) `x[1](y)`"
+            "\n    x[2](z)\n[last](lost.md)")
+    assert list(dead_links(page, text)) == ["gone.md", "#no-title", "lost.md"]
+
+
+@each_notebook
+def test_prose_names_notebooks_that_exist(path):
+    stems = {path.stem for path in NOTEBOOKS}
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            names = set(re.findall(r"`(\d\d[a-z]?_[a-z][\w.]*)(?<!\.ipynb)`", cell.source))
+            assert names <= stems, f"{names - stems}"
 
 
 # ---- the package
@@ -228,6 +282,46 @@ def test_no_file_names_a_folder_of_its_author():
 HEAVY = ["numba", "llvmlite", "cupy", "accelerate", "papermill", "matplotlib", "IPython", "nbdev", "tensorboard",
          "onnx", "onnxscript", "onnxruntime", "huggingface_hub", "spacy", "tokenizers", "constriction",
          "sklearn"]
+
+
+def modules():
+    """Module -> the syntax tree of its exported file."""
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+            for path in sorted((ROOT / "sru_nb").rglob("*.py"))}
+
+
+def definitions(tree):
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node for node in tree.body if isinstance(node, kinds) and not is_patched(node)]
+
+
+def test_most_of_what_is_defined_has_a_public_name():
+    names = [node.name for tree in modules().values() for node in definitions(tree)]
+    private = [name for name in names if re.match("_[^_]", name)]
+    assert 3 * len(private) <= len(names), f"{len(private)} of {len(names)} definitions are private"
+
+
+def test_no_module_imports_a_private_name_of_another():
+    for path, tree in modules().items():
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+                   and (node.level or (node.module or "").startswith("sru_nb"))]
+        names = [alias.name for node in imports for alias in node.names if re.match("_[^_]", alias.name)]
+        assert not names, f"{path} imports {names}"
+
+
+def continued(tree):
+    """The private classes with a single subclass in their module: one class, cut in two."""
+    classes = [node for node in definitions(tree) if isinstance(node, ast.ClassDef)]
+    for name in (node.name for node in classes if node.name.startswith("_")):
+        if sum(any(isinstance(base, ast.Name) and base.id == name for base in node.bases) for node in classes) == 1:
+            yield name
+
+
+def test_no_class_is_there_to_be_continued_by_another():
+    chain = "class _A: pass\nclass B(_A): pass\nclass _C: pass\nclass D(_C): pass\nclass E(_C): pass"
+    assert list(continued(ast.parse(chain))) == ["_A"]
+    for path, tree in modules().items():
+        assert not list(continued(tree)), f"{path}: {list(continued(tree))}"
 
 
 def test_import_is_light():
