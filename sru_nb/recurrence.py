@@ -87,8 +87,9 @@ def letters(
         highway = highway if a.scale_x is None else highway * a.scale_x.to(compute)
     if a.mask_c is not None:
         m = a.mask_c.to(compute).view(B, n, d)
-    rows = [1 if getattr(a, name) is None else row for name, its_rows in PARAMETERS.items()
-            for row in (its_rows if getattr(a, name) is None else getattr(a, name).to(compute))]  # (n, d) each
+    values = [u.new_ones(len(its_rows), n, d) if getattr(a, name) is None else getattr(a, name).to(compute)
+              for name, its_rows in PARAMETERS.items()]
+    rows = [row for value in values for row in value]  # (n, d) each
 
     def at(t, j):
         u0, u1, u2 = u[t, :, j, :3].unbind(1)
