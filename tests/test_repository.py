@@ -145,6 +145,14 @@ def test_a_job_is_short_and_defines_nothing(path):
 
 
 @each_job
+def test_a_job_printed_the_parameters_that_it_declares(path):
+    declared = list(read_parameters(path))
+    (start,) = [cell for cell in read(path).cells if cell.cell_type == "code" and "start_job(" in cell.source]
+    lines = "".join(output.get("text", "") for output in start.outputs).partition("\nversions ")[0].splitlines()
+    assert [line.split()[0] for line in lines] == declared, "run it again"
+
+
+@each_job
 def test_a_job_is_run_small_by_make_test(path):
     declared = {line.split(":")[0] for line in parameters_cells(path)[0].source.splitlines()}
     assert path.stem in JOBS, "say in tests/run_notebooks.py what makes it small"
@@ -269,12 +277,26 @@ def test_the_search_for_links_finds_what_it_is_for(tmp_path):
 
 
 @each_notebook
+def test_every_link_of_a_notebook_leads_somewhere(path):
+    for cell in read(path).cells:
+        texts = [cell.source] if cell.cell_type == "markdown" else [
+            output.data["text/markdown"] for output in cell.outputs if "text/markdown" in output.get("data", {})]
+        for text in texts:
+            assert not list(dead_links(path, text))
+
+
+@each_notebook
 def test_prose_names_notebooks_that_exist(path):
     stems = {path.stem for path in NOTEBOOKS}
     for cell in read(path).cells:
         if cell.cell_type == "markdown":
             names = set(re.findall(r"`(\d\d[a-z]?_[a-z][\w.]*)(?<!\.ipynb)`", cell.source))
             assert names <= stems, f"{names - stems}"
+
+
+def test_every_link_of_the_readme_leads_somewhere():
+    path = ROOT / "README.md"
+    assert not list(dead_links(path, path.read_text(encoding="utf-8")))
 
 
 # ---- the package
