@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import torch
 
+from ..recurrence import Arguments, contiguous, empty_gradients, gradients_in_order, readable
+
 # %% ../../nbs/03_kernels.cuda.ipynb #5dc808a6
 MACHINE = r"""
 struct float16 { unsigned short bits; };
@@ -414,29 +416,20 @@ class Call(NamedTuple):
     tensors: list  # what the addresses belong to: kept alive until the launch
 
 
-def _ready(tensor: torch.Tensor | None, dtype: torch.dtype | None = None) -> torch.Tensor | None:
-    "Contiguous, of one dtype."
-    if tensor is None:
-        return None
-    return (tensor if dtype is None or tensor.dtype == dtype else tensor.to(dtype)).contiguous()
-
-
-def _call(kind, u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh, outputs, width) -> Call:
+def _call(kind, a, outputs, width) -> Call:
     "The call of one pass; `outputs` are the tensors that only this pass has, in the order of its arguments."
-    L, B, n, k, d = u.shape
+    L, B, n, k, d = a.u.shape
     if L >= 1 << 31:
         raise ValueError(f"u has {L} steps, expected fewer than 2^31")
-    compute = torch.promote_types(u.dtype, torch.float32)
-    large = [_ready(u), None if k == 4 else _ready(x), _ready(v)]
-    small = [_ready(a, compute) for a in (weight_c, bias, None if k == 4 else scale_x, mask_c, c0)]
+    large = [a.u, a.x, a.v]
     if width is None:
-        addresses = [a.data_ptr() for a in large + outputs if a is not None and a.ndim > 2]
-        aligned = min(16, *(a & -a or 16 for a in addresses))  # the lowest bit that is set in any of them
-        width = pack_width(u.dtype, d, B * n * d, _multiprocessors(u.device), aligned)
-    highway = 2 if k == 4 else int(x is not None)
-    name = kernel_name(kind, u.dtype, width, highway, v is not None, use_tanh, mask_pad is not None)
-    tensors = [*large, *small, _ready(mask_pad, torch.int32), *outputs]
-    arguments = [L, B, n, d, *(0 if a is None else a.data_ptr() for a in tensors)]
+        addresses = [t.data_ptr() for t in large + outputs if t is not None and t.ndim > 2]
+        aligned = min(16, *(t & -t or 16 for t in addresses))  # the lowest bit that is set in any of them
+        width = pack_width(a.u.dtype, d, B * n * d, _multiprocessors(a.u.device), aligned)
+    highway = 2 if k == 4 else int(a.x is not None)
+    name = kernel_name(kind, a.u.dtype, width, highway, a.v is not None, a.use_tanh, a.mask_pad is not None)
+    tensors = [*large, a.weight_c, a.bias, a.scale_x, a.mask_c, a.c0, contiguous(a.mask_pad, torch.int32), *outputs]
+    arguments = [L, B, n, d, *(0 if t is None else t.data_ptr() for t in tensors)]
     return Call(name, -(-B * n * d // (32 * width)), arguments, tensors)
 
 
@@ -471,57 +464,34 @@ def launch(
 
 # %% ../../nbs/03_kernels.cuda.ipynb #305a606c
 def recurrence_forward(
-    u: torch.Tensor,  # (L, B, directions, k, d): float32, float64, bfloat16 or float16
-    x: torch.Tensor | None,  # (L, B, directions * d)
-    weight_c: torch.Tensor,  # (2, directions, d)
-    bias: torch.Tensor,  # (2, directions, d)
-    c0: torch.Tensor,  # (B, directions * d)
-    scale_x: torch.Tensor | None = None,  # (1,)
-    mask_c: torch.Tensor | None = None,  # (B, directions * d)
-    mask_pad: torch.Tensor | None = None,  # (L, B) bool
-    v: torch.Tensor | None = None,  # (L, B, directions, 2, d)
-    use_tanh: bool = False,
+    *arguments: torch.Tensor,  # those of `recurrence.ARGUMENTS`; u is float32, float64, bfloat16 or float16
     keep: bool = True,  # return every state, for the backward pass
     width: int | None = None,  # columns a thread owns; None: from the device
     run=launch,  # what runs the call
+    **named: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # h, last c, every c (without rows if not kept)
     "SRU's recurrence on the GPU; the arguments and results of `recurrence.recurrence`."
-    L, B, n, _, d = u.shape
-    h = u.new_empty(L, B, n * d)
-    c = u.new_empty(L if keep else 0, B, n * d)
-    last = torch.empty(c0.shape, dtype=torch.promote_types(u.dtype, torch.float32), device=u.device)
-    run(_call("forward", u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh,
-              [h, c if keep else None, last], width))
-    return h, last.to(c0.dtype), c
+    a = Arguments(*arguments, **named)
+    (L, B, n, _, d), r = a.u.shape, readable(a)
+    h, c = a.u.new_empty(L, B, n * d), a.u.new_empty(L if keep else 0, B, n * d)
+    last = r.c0.new_empty(r.c0.shape)
+    run(_call("forward", r, [h, c if keep else None, last], width))
+    return h, last.to(a.c0.dtype), c
 
 # %% ../../nbs/03_kernels.cuda.ipynb #0c5a4559
 def recurrence_backward(
     grad_h: torch.Tensor,  # (L, B, directions * d)
     grad_last: torch.Tensor,  # (B, directions * d)
     c: torch.Tensor,  # (L, B, directions * d): every state, as `recurrence_forward` returned it
-    u: torch.Tensor,  # and its arguments
-    x: torch.Tensor | None,
-    weight_c: torch.Tensor,
-    bias: torch.Tensor,
-    c0: torch.Tensor,
-    scale_x: torch.Tensor | None = None,
-    mask_c: torch.Tensor | None = None,
-    mask_pad: torch.Tensor | None = None,
-    v: torch.Tensor | None = None,
-    use_tanh: bool = False,
+    *arguments: torch.Tensor,  # and its arguments
     width: int | None = None,
     run=launch,
-) -> tuple:  # gradients of u, x, weight_c, bias, c0, v; None where there was no such input
+    **named: torch.Tensor,
+) -> tuple:  # gradients in the order of `recurrence.GRADIENTS`; None where there was no such input
     "Gradients of `recurrence_forward`; the arguments and results of `recurrence.recurrence_backward`."
-    B, n, k, d = u.shape[1:]
-    compute = torch.promote_types(u.dtype, torch.float32)
-    grad_u = torch.empty(u.shape, dtype=u.dtype, device=u.device)
-    grad_x = None if x is None or k == 4 else torch.empty(x.shape, dtype=x.dtype, device=u.device)
-    grad_v = None if v is None else torch.empty(v.shape, dtype=v.dtype, device=u.device)
-    of_weight_c, of_bias = (torch.empty(B, 2, n, d, dtype=compute, device=u.device) for _ in range(2))
-    grad_c0 = torch.empty(c0.shape, dtype=compute, device=u.device)
-    run(_call("backward", u, x, weight_c, bias, c0, scale_x, mask_c, mask_pad, v, use_tanh,
-              [_ready(grad_h), _ready(c), _ready(grad_last, compute), grad_u, grad_x, grad_v, of_weight_c, of_bias,
-               grad_c0], width))
-    return (grad_u, grad_x, of_weight_c.sum(0).to(weight_c.dtype), of_bias.sum(0).to(bias.dtype),
-            grad_c0.to(c0.dtype), grad_v)
+    a = Arguments(*arguments, **named)
+    r = readable(a)
+    grads, grad_c0 = empty_gradients(r), r.c0.new_empty(r.c0.shape)
+    run(_call("backward", r, [contiguous(grad_h), contiguous(c), contiguous(grad_last, r.c0.dtype), grads["u"],
+                              grads["x"], grads["v"], grads["weight_c"], grads["bias"], grad_c0], width))
+    return gradients_in_order(a, **grads, c0=grad_c0)
