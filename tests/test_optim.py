@@ -32,15 +32,6 @@ ALL = {"constant": {}, "step": dict(every=30), "multistep": dict(milestones=[20,
 each_schedule = pytest.mark.parametrize("name", list(ALL))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    "Products as small as these only lose by more threads."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_the_table_of_the_tests_is_complete():
     assert ALL.keys() == SCHEDULES.keys()
 

@@ -82,15 +82,6 @@ import pytest
 from sru_nb.testing import close, close_all, raises
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    "Products as small as these only lose by more, much where other processes use the cores."
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def run(run_dir, seed=0, **arguments):
     "A trainer of the task above, ready to fit; the model is `trainer.model`."
     torch.manual_seed(seed)
@@ -249,18 +240,22 @@ def test_nan_loss_stops_before_the_weights_are_touched(what, tmp_path):
     assert again.fit()["step"] == 20 and again.first_step == 10
 
 
-def test_budget_is_respected(tmp_path, monkeypatch):
-    clock = [0.0]
-
+def timed(clock, of_step, of_evaluation):
+    "Arguments of a run whose steps and evaluations take so many seconds by a clock that stands otherwise."
     def step(model, batch, state):
-        clock[0] += 0.01
+        clock[0] += of_step
         return compute_loss(model, batch, state)
 
-    def slow(model):
-        clock[0] += 0.25
+    def evaluate(model):
+        clock[0] += of_evaluation
         return {"loss": 0.0}
 
-    trainer = run(tmp_path, max_seconds=1.5, eval_every=20, evaluate=slow, compute_loss=step)
+    return dict(compute_loss=step, evaluate=evaluate)
+
+
+def test_budget_is_respected(tmp_path, monkeypatch):
+    clock = [0.0]
+    trainer = run(tmp_path, max_seconds=1.5, eval_every=20, **timed(clock, 0.01, 0.25))
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     summary = trainer.fit()
     assert summary["stopped"] == "max_seconds" and 1.2 < clock[0] <= 1.5
@@ -273,16 +268,7 @@ def test_budget_is_respected(tmp_path, monkeypatch):
 
 def test_an_evaluation_near_the_end_is_the_last(tmp_path, monkeypatch):
     clock = [0.0]
-
-    def step(model, batch, state):
-        clock[0] += 1
-        return compute_loss(model, batch, state)
-
-    def evaluate(model):
-        clock[0] += 10
-        return {"loss": 0.0}
-
-    trainer = run(tmp_path, max_seconds=45, eval_every=3, evaluate=evaluate, compute_loss=step)
+    trainer = run(tmp_path, max_seconds=45, eval_every=3, **timed(clock, 1, 10))
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     summary = trainer.fit()
     assert summary["stopped"] == "max_seconds" and summary["step"] == 9 and clock[0] == 39
