@@ -3,7 +3,7 @@
 from sru_nb.data.squad import (
     ARRAYS, Answer, Batches, Counter, ENTITIES, KEEP, NO_ANSWER, POS, Path, Preparation, Question, SQUAD_FILES, STATUS,
     Span, SquadError, Tokenizer, UNKNOWN, align, ask, build_vocabulary, choose_span, embedded_squad, hashlib, json,
-    load_squad, lru_cache, np, open_squad, prepare, re, read_squad, stem, torch, unicodedata,
+    load_squad, np, open_squad, prepare, re, read_squad, stem, torch, unicodedata,
 )
 
 # %% ../nbs/23b_data.squad.ipynb #76e59aed
@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+from functools import lru_cache
 
 import pytest
 
@@ -742,7 +743,7 @@ def small_squad(folder, *addresses):
         patch.setenv("SRU_NB_CACHE", str(folder / "cache"))
         patch.setenv("no_proxy", "127.0.0.1")
         for part, urls in zip(("train", "dev"), addresses):
-            name = SQUAD_FILES["squad1", part]
+            name = SQUAD_FILES["squad1"][part]
             patch.setitem(FILES, name, KnownFile(name, hashlib.sha256(content).hexdigest(), len(content),
                                                  urls=(urls or path.as_uri(),)))
         yield content
