@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['TOKENS', 'SST', 'SETS', 'TABLES', 'kim_words', 'tokenize', 'Examples', 'text_lines', 'read_labelled',
            'fold_indices', 'SentenceCorpus', 'corpus_note', 'digest_of_files', 'PublishedSet', 'tree_phrases',
-           'find_set', 'load_published', 'table_rows', 'labelled_texts', 'label_names', 'labelled_parts', 'load_table',
-           'hub_splits', 'load_hub', 'unambiguous', 'stdlib_sentences', 'load_sentences', 'Encoded', 'encode',
-           'collate', 'Batches']
+           'load_published', 'table_rows', 'labelled_texts', 'labelled_corpus', 'load_table', 'hub_splits', 'load_hub',
+           'unambiguous', 'stdlib_sentences', 'load_sentences', 'Encoded', 'encode', 'collate', 'Batches']
 
 # %% ../../nbs/23_data.sentences.ipynb #fddcb047
 import csv
@@ -295,31 +294,6 @@ def tree_phrases(
             raise ValueError(f"{path}, line {number}: no tree, its brackets do not match")
     return [(int(label > 2), text) for text, label in first.items() if label != 2]
 
-# %% ../../nbs/23_data.sentences.ipynb #25043c27
-def find_set(
-    name: str,  # of the set
-    folder: Path | None,
-    timeout: float,
-    progress: bool,
-) -> tuple[dict[str, Path], str]:  # part -> file; a remark about what is missing
-    "The files of a set."
-    files = SETS[name].files
-    if folder is None:
-        return {part: obtain(file, timeout=timeout, progress=progress) for part, file in files.items()}, ""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"folder={str(folder)!r}: no such folder")
-    paths, remark = {part: folder / file for part, file in files.items()}, ""
-    if name == "sst" and not paths["train"].is_file():
-        trees = [path for path in (folder / "train.txt", folder / "trees" / "train.txt") if path.is_file()]
-        paths["train"] = trees[0] if trees else folder / SETS["sst-sentences"].files["train"]
-        remark = f"; {files['train']} is not there, so it trains on " + (
-            f"the phrases of {trees[0].name}" if trees else f"the sentences of {paths['train'].name}")
-    for path in paths.values():
-        if not path.is_file():
-            raise FileNotFoundError(f"folder={str(folder)!r}: has no file {path.name}, which {name!r} needs "
-                                    f"({KIM}{path.name})")
-    return paths, remark
-
 # %% ../../nbs/23_data.sentences.ipynb #8399040a
 def load_published(
     name: str,  # "mr", "subj", "cr", "mpqa", "trec", "sst" or "sst-sentences"
@@ -331,7 +305,23 @@ def load_published(
     "One of the sets of the SRU paper's Table 1."
     published = SETS[check_choice("name", name, SETS)]
     check_choice("tokens", tokens, ("sane", "cased", "original"))
-    paths, remark = find_set(name, None if folder is None else Path(folder).expanduser(), timeout, progress)
+    files, remark = published.files, ""
+    if folder is None:
+        paths = {part: obtain(file, timeout=timeout, progress=progress) for part, file in files.items()}
+    else:
+        folder = Path(folder).expanduser()
+        if name == "sst":  # what else has phrases or sentences to train on
+            others = [files["train"], "train.txt", "trees/train.txt", SETS["sst-sentences"].files["train"]]
+            train = next((file for file in others if (folder / file).is_file()), others[-1])
+            if train != files["train"]:
+                kind = "phrases" if train.endswith(".txt") else "sentences"
+                remark = f"; {files['train']} is not there, so it trains on the {kind} of {Path(train).name}"
+            files = files | {"train": train}
+        paths = {part: folder / file for part, file in files.items()}
+        for path in paths.values():
+            if not path.is_file():
+                what = f"has no file {path.name}, which {name!r} needs ({KIM}{path.name})"
+                raise FileNotFoundError(f"folder={str(folder)!r}: {what if folder.is_dir() else 'no such folder'}")
     tokens, parts = "split" if published.cleaned else tokens, {}
     for part, path in paths.items():
         if path.suffix == ".txt":
@@ -365,16 +355,13 @@ def table_rows(
                 yield f"{path}, line {number}", record
         return
     form = {".csv": dict(strict=True), ".tsv": dict(delimiter="\t", quoting=csv.QUOTE_NONE)}[path.suffix]
-    rows, header = csv.reader(text_lines(path, "utf-8-sig"), **form), None
+    rows = csv.reader(text_lines(path, "utf-8-sig"), **form)
     try:
-        for row in rows:
-            if header is None:
-                header = row
-            elif row:
-                if len(row) != len(header):
-                    raise ValueError(f"{path}, line {rows.line_num}: {len(row)} columns, the first line names "
-                                     f"{len(header)}")
-                yield f"{path}, line {rows.line_num}", dict(zip(header, row))
+        header = next(rows, [])
+        for row in filter(None, rows):
+            if len(row) != len(header):
+                raise csv.Error(f"{len(row)} columns, the first line names {len(header)}")
+            yield f"{path}, line {rows.line_num}", dict(zip(header, row))
     except csv.Error as error:
         raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
 
@@ -391,35 +378,36 @@ def labelled_texts(
         for column in (text, label):
             if column not in row:
                 raise ValueError(f"{where}: no column {column!r}; the columns are {', '.join(map(repr, row))}")
-        if not isinstance(row[text], str):
-            raise ValueError(f"{where}, column {text!r}: {row[text]!r}, expected a string")
-        if type(row[label]) not in (str, int) or row[label] == "":
-            raise ValueError(f"{where}, column {label!r}: {row[label]!r}, expected a label, a string or a whole number")
-        if secret is not None and row[label] == secret:
-            raise ValueError(f"{where}, column {label!r}: {secret} stands for no label, expected one; splits=... names "
-                             "other splits")
-        if pairs and type(row[label]) is not type(pairs[0][1]):
-            raise ValueError(f"{where}, column {label!r}: strings and numbers, expected one kind of label")
-        pairs.append((row[text], row[label]))
+        value = row[label]
+        for column, wrong, expected in (
+                (text, not isinstance(row[text], str), "a string"),
+                (label, type(value) not in (str, int) or value == "", "a label, a string or a whole number"),
+                (label, value == secret, "a label; it stands for none, and splits=... names other splits"),
+                (label, pairs and type(value) is not type(pairs[0][1]), "one kind of label, not strings and numbers")):
+            if wrong:
+                raise ValueError(f"{where}, column {column!r}: {row[column]!r}, expected {expected}")
+        pairs.append((row[text], value))
     return pairs
 
 
-def label_names(values: Iterable[str | int]) -> list:
-    "Distinct labels in order."
-    values = set(values)
-    numbers = all(isinstance(value, int) or re.fullmatch(r"-?\d+", value) for value in values)
-    return sorted(values, key=int if numbers else str)
-
-
-def labelled_parts(
+def labelled_corpus(
+    name: str,
+    title: str,  # for the note
+    sha256: str,
     texts: dict[str, list[tuple[str, str | int]]],  # part -> text and label
-    values: Iterable,  # the labels in their order
     tokens: str,  # as in `tokenize`
-) -> dict[str, Examples]:
-    "The examples of each part."
+    files: dict[str, str],  # name -> sha256
+    names: list[str] | None = None,  # of the classes, where labels are indices into it
+) -> SentenceCorpus:
+    "A corpus of labelled texts."
+    values = {value for pairs in texts.values() for _, value in pairs}
+    numbers = all(isinstance(value, int) or re.fullmatch(r"-?\d+", value) for value in values)
+    values = range(len(names)) if names else sorted(values, key=int if numbers else str)
     ids = {value: i for i, value in enumerate(values)}
-    return {part: Examples([tokenize(text, tokens) for text, _ in pairs], [ids[value] for _, value in pairs])
-            for part, pairs in texts.items()}
+    parts = {part: Examples([tokenize(text, tokens) for text, _ in pairs], [ids[value] for _, value in pairs])
+             for part, pairs in texts.items()}
+    labels = tuple(map(str, names or values))
+    return SentenceCorpus(name, corpus_note(title, parts), sha256, labels, parts, tokens, files)
 
 # %% ../../nbs/23_data.sentences.ipynb #6335c6b4
 def load_table(
@@ -439,10 +427,8 @@ def load_table(
         if path.suffix in TABLES and not path.is_file():
             raise FileNotFoundError(f"{path}: no such file")
     texts = {part: labelled_texts(table_rows(path), text, label) for part, path in paths.items()}
-    names = label_names(value for pairs in texts.values() for _, value in pairs)
-    parts, files = labelled_parts(texts, names, tokens), {path.name: sha256_of(path) for path in paths.values()}
-    return SentenceCorpus(Path(train).stem, corpus_note(", ".join(files), parts), digest_of_files(files),
-                          tuple(map(str, names)), parts, tokens, files)
+    files = {path.name: sha256_of(path) for path in paths.values()}
+    return labelled_corpus(Path(train).stem, ", ".join(files), digest_of_files(files), texts, tokens, files)
 
 # %% ../../nbs/23_data.sentences.ipynb #dd43e53f
 def hub_splits(
@@ -450,15 +436,15 @@ def hub_splits(
     splits: dict[str, str] | None,  # part -> split; None: those with the usual names
 ) -> dict[str, str]:
     "Part -> split of a data set."
-    usual = {"train": "train", "valid": "validation", "test": "test"}
-    splits = splits or {part: split for part, split in usual.items() if split in available}
+    splits = splits or {part: split for part, split in (("train", "train"), ("valid", "validation"), ("test", "test"))
+                        if split in available}
     if missing := [split for split in splits.values() if split not in available]:
         raise ValueError(f"splits: no split {missing[0]!r}; the data set has {', '.join(map(repr, available))}")
-    if set(splits) == {"train"}:
-        return {"all": splits["train"]}
     if set(splits) == {"train", "valid"}:
         raise ValueError(f"splits={splits!r}: no test; to test on the validation split pass splits="
                          f"{ {'train': splits['train'], 'test': splits['valid']} }")
+    if set(splits) == {"train"}:
+        return {"all": splits["train"]}
     return {part: splits[part] for part in ("all", "train", "valid", "test") if part in splits}
 
 
@@ -476,17 +462,14 @@ def load_hub(
     except ImportError as error:
         raise ImportError(f"name={name!r}: data sets of the hub need the package datasets: "
                           "pip install 'sru_nb[data]'") from error
-    data = load_dataset(name, config)
+    data, title = load_dataset(name, config), name if config is None else f"{name} ({config})"
+    splits = hub_splits(data, splits)
     texts = {part: labelled_texts(((f"{name}, split {split!r}, row {i}", row) for i, row in enumerate(data[split])),
-                                  text, label, -1) for part, split in hub_splits(data, splits).items()}
-    features = data[next(iter(hub_splits(data, splits).values()))].features
-    names = getattr(features[label], "names", None)  # then labels are indices into it
-    values = range(len(names)) if names else label_names(value for pairs in texts.values() for _, value in pairs)
-    parts, title = labelled_parts(texts, values, tokens), name if config is None else f"{name} ({config})"
+                                  text, label, -1) for part, split in splits.items()}
     digest = hashlib.sha256("".join(f"{part}\t{value}\t{sentence}\n" for part, pairs in texts.items()
                                     for sentence, value in pairs).encode()).hexdigest()
-    return SentenceCorpus(title, corpus_note(f"{title} of the hub", parts), digest, tuple(map(str, names or values)),
-                          parts, tokens)
+    names = getattr(data[next(iter(splits.values()))].features[label], "names", None)
+    return labelled_corpus(title, f"{title} of the hub", digest, texts, tokens, {}, names)
 
 # %% ../../nbs/23_data.sentences.ipynb #ee12cd3c
 def unambiguous(
