@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['SCHEDULES', 'REFUSED', 'OPTIMIZERS', 'FUSED', 'constant', 'step_decay', 'multistep_decay', 'fall',
-           'polynomial', 'cosine', 'cosine_restarts', 'inverse_sqrt', 'noam', 'srupp', 'build_scheduler', 'OneByOne',
-           'ShrinkSGD', 'orthogonalize', 'Muon', 'parameter_names', 'parameters_of_head', 'parameter_groups', 'fits',
-           'build_optimizer']
+           'polynomial', 'cosine', 'inverse_sqrt', 'noam', 'srupp', 'build_scheduler', 'OneByOne', 'ShrinkSGD',
+           'orthogonalize', 'Muon', 'parameter_names', 'parameter_groups', 'fits', 'build_optimizer']
 
 # %% ../nbs/31_optim.ipynb #43aefd94
 import inspect
@@ -95,20 +94,10 @@ def cosine(
     t: int,  # optimiser step, counted from 1
     total: float,  # steps of the run
     warmup: float = 0,  # of the steps, how many rise
-    floor: float = 0.0,  # multiplier after the end
-) -> float:  # multiplier of the base learning rate
-    "Half a cosine wave down."
-    return fall(t, total, warmup, floor, lambda done, length: (1 + math.cos(math.pi * done / length)) / 2)
-
-
-def cosine_restarts(
-    t: int,  # optimiser step, counted from 1
-    total: float,  # steps of the run
-    cycles: int = 2,  # how many times it falls
-    warmup: float = 0,  # of the steps, how many rise
     floor: float = 0.0,  # multiplier at the end of each fall
+    cycles: int = 1,  # how many times it falls, each time from 1
 ) -> float:  # multiplier of the base learning rate
-    "Half a cosine wave down, several times."
+    "Half a cosine wave down, once or several times."
     check_finite(1, cycles=cycles)
 
     def shape(done, length):
@@ -151,33 +140,23 @@ def srupp(
 
 # %% ../nbs/31_optim.ipynb #b1e1e16a
 SCHEDULES = {"constant": constant, "step": step_decay, "multistep": multistep_decay, "polynomial": polynomial,
-             "cosine": cosine, "cosine_restarts": cosine_restarts, "inverse_sqrt": inverse_sqrt, "noam": noam,
+             "cosine": cosine, "cosine_restarts": partial(cosine, cycles=2), "inverse_sqrt": inverse_sqrt, "noam": noam,
              "srupp": srupp}
 
 
-def _look_up(
-    what: str,  # "optimizer" or "schedule"
-    name: str,  # key of `table`, in any case
-    table: dict,  # name -> function or class
-    arguments: dict,  # what the user gave
-    internal: set,  # parameters that are not the user's to give
-    own: Sequence[str] = (),  # what the builder knows beside
-) -> tuple[Callable, dict]:  # the function or class, and its parameters with their defaults
+def _look_up(what: str, name: str, table: dict, arguments: dict, own: Sequence[str] = ()) -> tuple[Callable, dict]:
     "Find what a name means. Refuse an unknown name or argument, listing the known ones."
     build = table.get(name.lower()) if isinstance(name, str) else None
     if build is None:
         raise ValueError(f"{what} name={name!r} is unknown; known: {', '.join(sorted(table))}")
-    defaults = {n: p.default for n, p in inspect.signature(build).parameters.items()}
-    known = [*own, *(n for n in defaults if n not in internal and n not in own)]
-    unknown = sorted(set(arguments) - set(known))
-    if unknown:
+    defaults = {n: p.default for n, p in list(inspect.signature(build).parameters.items())[1:]}  # without t or params
+    known = list(dict.fromkeys((*own, *defaults)))
+    if unknown := sorted(set(arguments) - set(known)):
         raise ValueError(f"{what} {name!r} does not know {', '.join(unknown)}; it knows: {', '.join(known)}")
     return build, defaults
 
 # %% ../nbs/31_optim.ipynb #683eb10f
-def _takes_dictionary(
-    build: Callable,  # has a parameter `name`
-) -> Callable:
+def _takes_dictionary(build: Callable) -> Callable:
     "Let a builder take its name and arguments as one dictionary in place of the name."
     signature = inspect.signature(build)
 
@@ -203,7 +182,7 @@ def build_scheduler(
     **arguments,  # of the schedule: `total`, `warmup`, `floor`, ...
 ) -> Callable[[int], float]:  # step counted from 1 -> multiplier of the base learning rate
     "A learning-rate schedule by name."
-    schedule, _ = _look_up("schedule", name, SCHEDULES, arguments, internal={"t"})
+    schedule, _ = _look_up("schedule", name, SCHEDULES, arguments)
     try:
         inspect.signature(schedule).bind(1, **arguments)
         schedule(1, **arguments)  # bad values are refused here
@@ -216,15 +195,10 @@ class OneByOne(torch.optim.Optimizer):
     "An optimiser that treats each parameter by itself, in `update`."
 
     @torch.no_grad()
-    def step(
-        self,
-        closure: Callable | None = None,  # computes the loss and its gradients anew
-    ):  # what `closure` returned
-        "Take one step."
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+    def step(self, closure: Callable | None = None):
+        "Take one step; `closure` computes the loss and its gradients anew, and its loss is returned."
+        with torch.enable_grad():
+            loss = closure and closure()
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
@@ -325,25 +299,6 @@ def parameter_names(
         raise ValueError(f"model={type(model).__name__}: none of its parameters requires a gradient")
     return names
 
-# %% ../nbs/31_optim.ipynb #29b24a5c
-def parameters_of_head(
-    names: dict[nn.Parameter, list[str]],  # from `parameter_names`
-    head: str | Sequence[str],  # where the names of the head begin
-    required: bool,  # whether each beginning must be found
-) -> set[nn.Parameter]:
-    "The parameters of the head."
-    if not isinstance(head, (str, list, tuple)):
-        raise ValueError(f"head={head!r}, expected the beginning of a name or a list of such")
-    in_head = set()
-    for start in (head,) if isinstance(head, str) else head:
-        here = {p for p, all_names in names.items() if any(f"{n}.".startswith(f"{start}.") for n in all_names)}
-        if required and not here:
-            parts = sorted({name.split(".")[0] for all_names in names.values() for name in all_names})
-            raise ValueError(f"head={head!r}: no trainable parameter's name begins with {start!r}; "
-                             f"the model has {', '.join(parts)}")
-        in_head |= here
-    return in_head
-
 # %% ../nbs/31_optim.ipynb #c4b801c2
 def parameter_groups(
     model: nn.Module,
@@ -355,16 +310,25 @@ def parameter_groups(
     head_lr_multiple: float,
 ) -> list[dict]:  # the first has the base rate
     "The trainable parameters in groups by optimiser, rate and decay."
-    names, embeddings = parameter_names(model), (nn.Embedding, nn.EmbeddingBag)
-    in_head = parameters_of_head(names, head, required=head_lr_multiple != 1)
+    names, apart, embeddings = parameter_names(model), head_lr_multiple != 1, (nn.Embedding, nn.EmbeddingBag)
+    if not isinstance(head, (str, list, tuple)):
+        raise ValueError(f"head={head!r}, expected the beginning of a name or a list of such")
+    in_head = set()
+    for start in (head,) if isinstance(head, str) else head:
+        members = {p for p, all_names in names.items() if any(f"{n}.".startswith(f"{start}.") for n in all_names)}
+        if apart and not members:
+            parts = sorted({name.split(".")[0] for all_names in names.values() for name in all_names})
+            raise ValueError(f"head={head!r}: no trainable parameter's name begins with {start!r}; "
+                             f"the model has {', '.join(parts)}")
+        in_head |= members
     no_matrix = in_head | {p for m in model.modules() if isinstance(m, embeddings) for p in m.parameters(recurse=False)}
     groups = {}
     for p in names:
         muon = matrix_lr is not None and p.ndim >= 2 and p not in no_matrix
-        apart, decayed = p in in_head and head_lr_multiple != 1, p.ndim >= 2 or decay_1d
-        group = groups.setdefault((not muon, apart, not decayed), {
-            "params": [], "name": "head " * apart + "un" * (not decayed) + "decayed",
-            "lr": (matrix_lr if muon else lr) * (head_lr_multiple if apart else 1),
+        faster, decayed = apart and p in in_head, p.ndim >= 2 or decay_1d
+        group = groups.setdefault((not muon, faster, not decayed), {
+            "params": [], "name": "head " * faster + "un" * (not decayed) + "decayed",
+            "lr": (matrix_lr if muon else lr) * (head_lr_multiple if faster else 1),
             "weight_decay": weight_decay if decayed else 0.0, **({} if matrix_lr is None else {"muon": muon})})
         group["params"].append(p)
     return [group for _, group in sorted(groups.items(), key=lambda item: item[0])]
@@ -379,11 +343,8 @@ OPTIMIZERS |= {"radam": partial(torch.optim.RAdam, decoupled_weight_decay=True),
 FUSED = ("adam", "adamw", "sgd")
 
 
-def fits(
-    value,  # what the user gave
-    default,  # of the parameter; None and required ones say nothing
-) -> bool:
-    "Whether a value is of the same kind as a default."
+def fits(value, default) -> bool:
+    "Whether a value is of the same kind as a parameter's default; None and no default say nothing."
     if default is None or default is inspect.Parameter.empty:
         return True
     if isinstance(default, tuple):
@@ -408,7 +369,7 @@ def build_optimizer(
     if isinstance(name, str) and name.lower() in REFUSED:
         raise ValueError(f"optimizer name={name!r} is refused: {REFUSED[name.lower()]}")
     own = ("lr", "weight_decay", "decay_1d", "head", "head_lr_multiple")
-    kind, defaults = _look_up("optimizer", name, OPTIMIZERS, arguments, {"params", *own}, own)
+    kind, defaults = _look_up("optimizer", name, OPTIMIZERS, arguments, own)
     kinds = defaults | {"decay_1d": False}
     for key, value in (arguments | {"decay_1d": decay_1d}).items():
         if not fits(value, kinds[key]):
