@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['FILES', 'AVERAGED', 'CheckpointError', 'pack', 'unpack', 'random_states', 'set_random_states', 'weights_of',
            'file_sha256', 'write_files', 'checkpoints', 'step_of', 'best_of', 'prune', 'plain', 'save_checkpoint',
-           'listed_files', 'verify', 'newest_checkpoint', 'differences', 'load_weights', 'load_checkpoint',
-           'best_checkpoint']
+           'verify', 'newest_checkpoint', 'differences', 'load_weights', 'load_checkpoint', 'best_checkpoint']
 
 # %% ../nbs/32_checkpoint.ipynb #1fd35c13
 import hashlib
@@ -56,12 +55,9 @@ def pack(
     raise TypeError(f"{name}: a checkpoint cannot hold an object of type {type(value).__name__}; expected numbers, "
                     "strings, tensors or arrays in dictionaries, lists and tuples (an object: its state_dict())")
 
-# %% ../nbs/32_checkpoint.ipynb #6f5730f9
-def unpack(
-    value: Any,  # what `pack` returned
-    tensors: dict,  # what it filled
-) -> Any:  # the tree
-    "Undo `pack`."
+
+def unpack(value: Any, tensors: dict) -> Any:
+    "Undo `pack`: the tree from what it returned and the tensors that it filled in."
     if isinstance(value, list):
         return [unpack(item, tensors) for item in value]
     if not isinstance(value, dict):
@@ -85,10 +81,8 @@ def random_states() -> dict:  # tree of numbers and tensors
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}
 
 
-def set_random_states(
-    states: dict,  # what `random_states` returned
-):
-    "Put the random generators back into these states."
+def set_random_states(states: dict):
+    "Put the random generators back into what `random_states` returned."
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])
     torch.set_rng_state(states["torch"])
@@ -121,13 +115,7 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_files(
-    folder: Path,  # empty
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer | None,
-    averaged: torch.nn.Module | None,
-    state: dict,  # tree
-):
+def write_files(folder: Path, model: torch.nn.Module, optimizer, averaged: torch.nn.Module | None, state: dict):
     "Write the files of a checkpoint and their manifest, and wait until they are on the disk."
     (weights, header), moments, others = weights_of(model), {}, {}
     state = {key: pack(value, others, key) for key, value in state.items()}
@@ -163,12 +151,8 @@ def best_of(path: Path) -> int | None:
         return None  # a damaged one has no say in what is kept
 
 
-def prune(
-    folder: Path,  # of the checkpoints
-    step: int,  # of the newest
-    keep: int,  # how many of the last
-):
-    "Remove the checkpoints that are neither among the last nor the best of one of these."
+def prune(folder: Path, step: int, keep: int):
+    "Remove the checkpoints that are neither among the last `keep` up to `step` nor the best of one of these."
     valid = [p for p in checkpoints(folder) if step_of(p) <= step][-keep:]
     kept = {step_of(p) for p in valid} | {best_of(p) for p in valid}
     try:
@@ -180,7 +164,7 @@ def prune(
     except OSError as error:  # costs space, but is no reason to end a run
         warnings.warn(f"a superfluous checkpoint could not be removed: {error}", stacklevel=3)
 
-# %% ../nbs/32_checkpoint.ipynb #c6467177
+# %% ../nbs/32_checkpoint.ipynb #4bce1b40
 def plain(config: dict | None) -> dict | None:
     "The configuration as JSON gives it back: lists for tuples, strings for keys."
     try:
@@ -188,7 +172,7 @@ def plain(config: dict | None) -> dict | None:
     except TypeError as error:
         raise TypeError(f"config: {error}; expected numbers, strings, lists and dictionaries") from None
 
-# %% ../nbs/32_checkpoint.ipynb #4bce1b40
+
 def save_checkpoint(
     folder: str | Path,  # of the run's checkpoints
     step: int,  # optimiser steps done; names the checkpoint
@@ -225,39 +209,27 @@ def save_checkpoint(
     return path
 
 # %% ../nbs/32_checkpoint.ipynb #6080d84c
-def listed_files(
+def verify(
     path: Path,  # folder of one checkpoint
-) -> dict:  # name -> {"bytes", "sha256"}
-    "The files of a checkpoint, from its manifest."
+    files: tuple = (),  # which of its files; empty: all
+) -> list[str]:  # the names of all its files
+    "Raise `CheckpointError` unless each file has the size and the SHA-256 that the manifest gives."
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         if manifest["format"] != 1:
             raise CheckpointError(f"{path}: format {manifest['format']!r}, expected 1")
-        return {name: manifest["files"][name] for name in dict.fromkeys((*FILES, *manifest["files"]))}
+        listed = {name: manifest["files"][name] for name in dict.fromkeys((*FILES, *manifest["files"]))}
+        for name in files or listed:
+            size, digest = (path / name).stat().st_size, file_sha256(path / name)
+            if size != listed[name]["bytes"]:
+                raise CheckpointError(f"{path / name} has {size} bytes, its manifest says {listed[name]['bytes']}")
+            if digest != listed[name]["sha256"]:
+                raise CheckpointError(f"{path / name} is damaged: its SHA-256 is not that of the manifest")
+        return list(listed)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read in full: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path / 'manifest.json'} is damaged: {error!r}") from error
-
-
-def verify(
-    path: Path,  # folder of one checkpoint
-    files: tuple = (),  # which of its files; empty: all
-):
-    "Raise `CheckpointError` unless each file has the size and the SHA-256 that the manifest gives."
-    listed = listed_files(path)
-    for name in files or listed:
-        try:
-            size, digest = (path / name).stat().st_size, file_sha256(path / name)
-            bytes_, sha256 = listed[name]["bytes"], listed[name]["sha256"]
-        except OSError as error:
-            raise CheckpointError(f"{path} cannot be read in full: {error}") from error
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(f"{path / 'manifest.json'} is damaged: {error!r}") from error
-        if size != bytes_:
-            raise CheckpointError(f"{path / name} has {size} bytes, its manifest says {bytes_}")
-        if digest != sha256:
-            raise CheckpointError(f"{path / name} is damaged: its SHA-256 is not that of the manifest")
 
 
 def newest_checkpoint(
@@ -299,10 +271,11 @@ def load_weights(
     averaged: bool = False,  # take their moving average, where there is one
 ):
     "Load the weights of a checkpoint and nothing else."
-    file, model = Path(path) / FILES[0], getattr(model, "_orig_mod", model)
-    if averaged and AVERAGED in listed_files(Path(path)):
-        file = Path(path) / AVERAGED
-    verify(Path(path), (file.name,))
+    path, model = Path(path), getattr(model, "_orig_mod", model)
+    file = path / FILES[0]
+    if AVERAGED in verify(path, (file.name,)) and averaged:
+        file = path / AVERAGED
+        verify(path, (file.name,))
     state = model.state_dict().copy()  # has the attribute that carries the versions
     state.clear()
     state.update(load_file(file))
