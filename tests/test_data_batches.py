@@ -71,13 +71,19 @@ def numbered(count=16, **same):
     return Batches(lambda epoch: range(count * epoch, count * (epoch + 1)), lambda batch: batch, {"size": count} | same)
 
 
+def forever(batches):
+    "Epoch after epoch without end."
+    while True:
+        yield from batches
+
+
 @pytest.mark.parametrize("stop", [0, 1, 7, 15, 16, 17, 31, 32, 40])
 def test_a_saved_position_resumes_exactly(stop):
     def flow(batches, count):
-        return [(batch, batches.fresh, batches.epoch) for batch, _ in zip(batches.forever(), range(count))]
+        return [(batch, batches.position, batches.epoch) for batch, _ in zip(forever(batches), range(count))]
 
     whole, first = flow(numbered(), 50), numbered()
-    going = first.forever()
+    going = forever(first)
     for _ in range(stop):
         next(going)
     second = numbered()
@@ -89,7 +95,7 @@ def test_a_loop_left_early_begins_anew():
     batches = numbered()
     for _ in range(2):
         for batch in batches:
-            assert batches.fresh and batch == 0
+            assert batches.position == 1 and batch == 0
             break
     assert batches.epoch == 0
 

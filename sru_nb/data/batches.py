@@ -40,30 +40,19 @@ class Batches:
             yield self.collate(batches[index])
         self.position, self.epoch = 0, self.epoch + 1
 
-    def forever(self) -> Iterator:
-        "Epoch after epoch without end."
-        while True:
-            yield from self
-
-    @property
-    def fresh(self) -> bool:
-        "Whether the batch last given began an epoch."
-        return self.position == 1
-
     def state_dict(self) -> dict:
         "What is needed to go on after the batch last given."
         return {"position": self.position, "epoch": self.epoch, **self.same}
 
     def load_state_dict(self, state: dict):
         "Go on where `state_dict` was taken; the state of other batches is refused."
-        position = state.get("position")
         differ = [f"{key} {state.get(key)} instead of {value}" for key, value in self.same.items()
                   if state.get(key) != value]
-        if position not in range(len(self) + 1):
-            differ.append(f"position {position} of {len(self)}")
+        if state.get("position") not in range(len(self) + 1):
+            differ.append(f"position {state.get('position')} of {len(self)}")
         if differ:
             raise ValueError(f"state of other {self.kind}: {', '.join(differ)}")
-        self.position, self.epoch, self._loaded = position, state["epoch"], True
+        self.position, self.epoch, self._loaded = state["position"], state["epoch"], True
 
 # %% ../../nbs/21_data.batches.ipynb #697c91cc
 class PooledOrder:
@@ -98,10 +87,10 @@ class PooledOrder:
             batches = np.split(np.argsort(self.lengths, kind="stable"), self.cuts)
         else:
             generator = np.random.default_rng([self.seed, epoch])
-            order, size = generator.permutation(len(self.lengths)), self.pool * self.batch_size
-            if self.pool > 1:
-                pools = [order[start : start + size] for start in range(0, len(order), size)]
-                order = np.concatenate([pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools])
+            order = generator.permutation(len(self.lengths))
+            if self.pool > 1:  # sort by length in each pool
+                pools = np.arange(len(order)) // (self.pool * self.batch_size)
+                order = order[np.lexsort((self.lengths[order], pools))]
             batches = np.split(order, self.cuts)
             batches = [batches[i] for i in generator.permutation(len(batches))]
         return [batch[self.rank :: self.world_size] for batch in batches]
