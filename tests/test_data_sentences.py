@@ -298,7 +298,7 @@ def test_a_hub_data_set_is_the_table_it_was_made_of(tmp_path):
         assert load_hub(str(data), splits={"all": "test"}).kind == "all"
         with raises(ValueError, "no column 'sentence'", "'id', 'text', 'label'"):
             load_hub(str(data), text="sentence")
-        with raises(ValueError, "row 0, column 'id': 0; expected a string"):
+        with raises(ValueError, "row 0, column 'id': 0, expected a string"):
             load_hub(str(data), text="id")
         with raises(ValueError, "no split 'dev'"):
             load_hub(str(data), splits={"train": "train", "test": "dev"})

@@ -20,7 +20,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -148,8 +148,6 @@ class SquadFile(LocalFile):
 
 def open_squad(
     path: str | Path,  # a file
-    name: str | None = None,  # None: the file's name
-    note: str = "",
 ) -> SquadFile:
     "Any file in SQuAD's format."
     file = Path(path).expanduser().absolute()
@@ -158,7 +156,7 @@ def open_squad(
         raise FileNotFoundError(f"path={str(path)!r}: {'a folder' if file.is_dir() else 'no such file'}{folder}, "
                                 "expected a JSON file in SQuAD's format")
     size = file.stat().st_size
-    return SquadFile(name or file.name, file, sha256_of(file), size, note or f"{name or file.name}, {size:,} bytes")
+    return SquadFile(file.name, file, sha256_of(file), size, f"{file.name}, {size:,} bytes")
 
 # %% ../../nbs/23b_data.squad.ipynb #3c3fabac
 def load_squad(
@@ -174,9 +172,9 @@ def load_squad(
         raise ValueError(f"parts={parts!r}, expected some of {has}, the parts of {corpus}")
 
     def published(name, seconds):
-        paths = {part: obtain(SQUAD_FILES[name][part], None, seconds, progress) for part in parts}
-        return {part: open_squad(path, f"{name}-{part}", f"{name} {part}, {path.stat().st_size:,} bytes, verified")
-                for part, path in paths.items()}
+        files = {part: open_squad(obtain(SQUAD_FILES[name][part], None, seconds, progress)) for part in parts}
+        return {part: replace(file, name=f"{name}-{part}", note=f"{name} {part}, {file.size:,} bytes, verified")
+                for part, file in files.items()}
 
     def embedded(why):
         files = [embedded_file(f"docstrings-{part}", json.dumps(embedded_squad(part)).encode(), ".json")
