@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['SCHEMA', 'FORWARD', 'BACKWARD', 'STATES', 'recurrence_op', 'recurrence_backward_op', 'FUNCTIONS', 'DTYPES',
-           'APART', 'by_oracle', 'present', 'widen', 'forward_on_cpu', 'backward_on_cpu', 'cuda_kernels',
-           'forward_on_cuda', 'backward_on_cuda', 'differentiable', 'fake', 'fake_backward', 'transformed',
-           'forward_mode', 'run', 'save', 'saved', 'sort', 'in_order', 'setup_context', 'backward', 'gradients_of',
-           'setup_second', 'second_backward', 'check', 'sru_recurrence', 'fold', 'unfold', 'map_units', 'transformable']
+           'PLACE', 'tuples', 'shapes_of', 'APART', 'by_oracle', 'present', 'widen', 'forward_on_cpu',
+           'backward_on_cpu', 'cuda_kernels', 'forward_on_cuda', 'backward_on_cuda', 'differentiable', 'fake',
+           'fake_backward', 'transformed', 'forward_mode', 'run', 'save', 'saved', 'sort', 'in_order', 'setup_context',
+           'backward', 'gradients_of', 'setup_second', 'second_backward', 'check', 'sru_recurrence', 'fold', 'unfold',
+           'map_units', 'transformable']
 
 # %% ../nbs/04_op.ipynb #0b818176
 import functools
@@ -46,7 +47,7 @@ recurrence_backward_op = torch.library.custom_op(
 # %% ../nbs/04_op.ipynb #80e99a0b
 def widen(values):
     "float16 as float32: what the CPU computes it in."
-    return [a.float() if isinstance(a, torch.Tensor) and a.dtype == torch.float16 else a for a in values]
+    return [a.float() if getattr(a, "dtype", None) is torch.float16 else a for a in values]
 
 
 @recurrence_op.register_kernel("cpu")
@@ -54,11 +55,11 @@ def forward_on_cpu(*arguments):
     "`kernels.cpu.recurrence_forward`."
     from sru_nb.kernels import cpu
 
-    a = Arguments(*arguments[:-1])
-    h, last, c = cpu.recurrence_forward(*widen(a), keep=arguments[-1])
-    if h.dtype == a.u.dtype and last.dtype == a.c0.dtype:  # even an idle call passes Python's lock on
+    h, last, c = cpu.recurrence_forward(*widen(arguments[:-1]), keep=arguments[-1])
+    dtype, last_dtype = arguments[PLACE["u"]].dtype, arguments[PLACE["c0"]].dtype
+    if h.dtype == dtype and last.dtype == last_dtype:  # even an idle call passes Python's lock on
         return h, last, c
-    return h.to(a.u.dtype), last.to(a.c0.dtype), c.to(a.u.dtype)
+    return h.to(dtype), last.to(last_dtype), c.to(dtype)
 
 
 @recurrence_backward_op.register_kernel("cpu")
@@ -181,11 +182,11 @@ def backward(ctx, grad_h, grad_last, _):
         c = run("recurrence", *a, True)[2]
     grad_h = a.u.new_zeros(c.shape) if grad_h is None else grad_h
     grad_last = torch.zeros_like(a.c0) if grad_last is None else grad_last
-    constants, inputs = sort(a)
     if forward_mode():
+        constants, inputs = sort(a)
         return *in_order(gradients_of(constants, grad_h, grad_last, inputs)), None
-    grads = dict(zip(GRADIENTS, run("recurrence_backward", grad_h, grad_last, c, *a)))
-    return *in_order({name: grads[name] for name in inputs}), None
+    grads = zip(differentiable(a).items(), run("recurrence_backward", grad_h, grad_last, c, *a))
+    return *in_order({name: grad for (name, value), grad in grads if value is not None}), None
 
 
 recurrence_op.register_autograd(backward, setup_context=setup_context)
@@ -215,6 +216,10 @@ recurrence_backward_op.register_autograd(second_backward, setup_context=setup_se
 
 # %% ../nbs/04_op.ipynb #fa9891ce
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # what u may be stored in
+PLACE = {name: place for place, name in enumerate(ARGUMENTS) if name in TENSORS}
+# a call for one short sequence has no time to put the shapes together: the table becomes one expression
+tuples = ", ".join("(" + "".join(f"{size}, " for size in a.shape.split()) + ")" for a in ARGUMENTS.values())
+shapes_of = eval(f"lambda L, B, n, k, d, nd: ({tuples})")
 
 
 def check(name, value, shape, like, dtypes=None):
@@ -236,31 +241,30 @@ def sru_recurrence(
     **named: torch.Tensor,  # or by name
 ) -> tuple[torch.Tensor, torch.Tensor]:  # h (L, B, directions * d) and the last state (B, directions * d)
     "SRU's recurrence (Lei et al. 2018, equations 1-4) on the kernel of the device."
-    values = dict(zip(ARGUMENTS, Arguments(*arguments, **named)))
-    u, x = values["u"], values["x"]
+    a = Arguments(*arguments, **named)
+    u = a.u
     if not isinstance(u, torch.Tensor) or u.ndim != 5 or u.shape[2] not in (1, 2) or u.shape[3] not in (3, 4):
         shape = tuple(u.shape) if isinstance(u, torch.Tensor) else type(u).__name__
         raise ValueError(f"u is {shape}, expected (L, B, directions, k, d) with 1 or 2 directions and k = 3 or 4")
     if u.dtype not in DTYPES:
         raise TypeError(f"u has dtype {u.dtype}, expected one of {', '.join(map(str, DTYPES))}")
     L, B, n, k, d = u.shape
-    if x is not None and k == 4:
+    if a.x is not None and k == 4:
         raise ValueError("x must be None when k = 4: the highway is u[:, :, :, 3]")
-    if values["c0"] is None:
-        values["c0"] = u.new_zeros(B, n * d)
-    sizes = {"L": L, "B": B, "n": n, "k": k, "d": d, "nd": n * d, "1": 1, "2": 2}
-    for name in TENSORS:
-        value = values[name]
+    values, shapes = list(a), shapes_of(L, B, n, k, d, n * d)
+    if a.c0 is None:
+        values[PLACE["c0"]] = u.new_zeros(B, n * d)
+    for name, place in PLACE.items():
+        value = values[place]
         if value is not None or not ARGUMENTS[name].optional:
-            shape = tuple([sizes[size] for size in ARGUMENTS[name].shape.split()])
-            check(name, value, shape, u, (torch.bool,) if name == "mask_pad" else None)
-        if name in ("x", "v") and value is not None and value.dtype != u.dtype:
-            values[name] = value.to(u.dtype)
+            check(name, value, shapes[place], u, (torch.bool,) if name == "mask_pad" else None)
+            if value.dtype != u.dtype and name in ("x", "v"):
+                values[place] = value.to(u.dtype)
     if forward_mode() or torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-        return oracle.recurrence(**values)[:2]
+        return oracle.recurrence(*values)[:2]
     keep = transformed() or torch.is_grad_enabled() and any(
-        values[name] is not None and values[name].requires_grad for name in GRADIENTS)
-    return run("recurrence", *values.values(), keep)[:2]
+        [values[PLACE[name]] is not None and values[PLACE[name]].requires_grad for name in GRADIENTS])
+    return run("recurrence", *values, keep)[:2]
 
 # %% ../nbs/04_op.ipynb #3f390ca2
 APART = {name for name in TENSORS if ARGUMENTS[name].shape.endswith(" d")}  # in the others directions * d are folded

@@ -204,7 +204,8 @@ def contiguous(
     "The same values, contiguous and of one dtype; copied only where they are not."
     if tensor is None:
         return None
-    return (tensor if dtype is None or tensor.dtype == dtype else tensor.to(dtype)).contiguous()
+    tensor = tensor if dtype is None or tensor.dtype == dtype else tensor.to(dtype)
+    return tensor if tensor.is_contiguous() else tensor.contiguous()
 
 
 def readable(
@@ -212,8 +213,9 @@ def readable(
 ) -> Arguments:
     "The arguments as a kernel reads them; without `x` and its factor if the highway is a product of its own."
     compute = torch.promote_types(a.u.dtype, torch.float32)
-    r = Arguments._make([value if name not in TENSORS else contiguous(value, compute if name in SMALL else None)
-                         for name, value in zip(ARGUMENTS, a)])
+    values = [value if value is None or name not in TENSORS else contiguous(value, compute if name in SMALL else None)
+              for name, value in zip(ARGUMENTS, a)]
+    r = Arguments._make(values)
     for name in PARAMETERS:
         if getattr(r, name) is None:
             shape = shape_of(name, **dict(zip("LBnkd", a.u.shape)))
