@@ -8,7 +8,6 @@ __all__ = ['stdlib_files', 'stdlib_text', 'LocalFile', 'embedded_file', 'stdlib_
 
 # %% ../../nbs/20a_data.embedded.ipynb #39ddc6ab
 import hashlib
-import os
 import platform
 import re
 import sys
@@ -22,16 +21,10 @@ from .files import store
 # %% ../../nbs/20a_data.embedded.ipynb #b74182a9
 def stdlib_files() -> list[tuple[str, Path]]:  # (path below the library in POSIX form, path), sorted
     "The source files of the running Python's standard library, without tests."
-    root, sources = Path(sysconfig.get_paths()["stdlib"]), []
-    for folder, folders, files in os.walk(root):
-        top = Path(folder) == root
-        folders[:] = [name for name in folders if name not in ("test", "tests", "idle_test", "__pycache__")
-                      and (not top or name in sys.stdlib_module_names)]
-        for file in files:
-            if file.endswith(".py") and (not top or file[:-3] in sys.stdlib_module_names):
-                path = Path(folder) / file
-                sources.append((path.relative_to(root).as_posix(), path))
-    return sorted(sources)
+    root = Path(sysconfig.get_paths()["stdlib"])
+    paths = [path for name in sys.stdlib_module_names for path in (root / f"{name}.py", *(root / name).rglob("*.py"))]
+    sources = [(path.relative_to(root).as_posix(), path) for path in paths if path.is_file()]
+    return sorted((name, path) for name, path in sources if not {"test", "tests", "idle_test"} & {*name.split("/")})
 
 
 def stdlib_text() -> bytes:

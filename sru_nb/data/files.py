@@ -183,12 +183,11 @@ def store(
 ) -> Path:
     "Path of a file with this content, written if it is not there."
     digest = hashlib.sha256(content).hexdigest()
-    if folder is None:
-        with suppress(OSError):
-            if is_verified(cache_dir() / name, digest, len(content)):
-                return cache_dir() / name
+    with suppress(OSError):  # a folder that can only be read may have it
+        if folder is None and is_verified(cache_dir() / name, digest):
+            return cache_dir() / name
     path = writable_dir(folder) / name
-    if not is_verified(path, digest, len(content)):
+    if not is_verified(path, digest):
         write_file(path, content)
     return path
 
@@ -234,9 +233,9 @@ def _reason(error: Exception, timeout: float) -> str:
 
 
 def _ask(url: str, start: int, timeout: float):
-    "Request `url` from byte `start` on: the answer, its first byte (-1: no such byte), the whole file's bytes or None."
+    "Request `url` from byte `start` on: the answer, its first byte, the bytes of the whole file if it says so."
     headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
-               "Accept": "*/*", "Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+               "Accept": "*/*"} | ({"Range": f"bytes={start}-"} if start else {})
     answers: queue.SimpleQueue = queue.SimpleQueue()
 
     def work():
@@ -250,32 +249,24 @@ def _ask(url: str, start: int, timeout: float):
         answer = answers.get(timeout=timeout)
     except queue.Empty as error:
         answer = error
-    if start and getattr(answer, "code", None) == 416:
-        return answer, -1, None
+    if start and getattr(answer, "code", None) == 416:  # the file is no longer than what is there
+        return _ask(url, 0, timeout)
     if isinstance(answer, Exception):
         raise _Broken(_reason(answer, timeout)) from answer
-    if answer.status != 206:
-        length = answer.headers.get("Content-Length", "")
-        return answer, 0, int(length) if length.isdigit() else None
-    extent = answer.headers.get("Content-Range", "")
-    if not (match := re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", extent.strip())):
-        raise _Broken(f"a partial answer without a usable Content-Range: {extent!r}")
-    return answer, int(match[1]), None if match[2] == "*" else int(match[2])
+    partial = answer.status == 206
+    total = answer.headers.get("Content-Range" if partial else "Content-Length", "").rpartition("/")[2]
+    return answer, start if partial else 0, int(total) if total.isdigit() else None
 
 # %% ../../nbs/20_data.files.ipynb #c2c28bd0
 def _receive(part: BinaryIO, url: str, size: int | None, timeout: float, report: Callable):
     "Append what the part lacks, in one request; `_Broken` if the answer is not the file or ends early."
-    present = part.seek(0, os.SEEK_END)
-    answer, start, total = _ask(url, present, timeout)
-    if start not in (0, present):  # this server cannot go on from here
-        answer.close()
-        answer, start, total = _ask(url, 0, timeout)
+    answer, present, total = _ask(url, part.seek(0, os.SEEK_END), timeout)
     with answer:
         if size is not None and total not in (None, size):
             raise _Broken(f"the file there has {total:,} bytes instead of {size:,}")
-        if start == 0:
+        if present == 0:
             part.truncate(0)
-        present, total = start, total if size is None else size
+        total = total if size is None else size
         while total is None or present < total:
             try:
                 block = answer.read1(1 << 18)

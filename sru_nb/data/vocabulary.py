@@ -328,9 +328,6 @@ class SubwordVocab:
     def __len__(self) -> int:
         return self.tokenizer.get_vocab_size()
 
-    def __repr__(self) -> str:
-        return f"SubwordVocab({len(self):,} pieces of words)"
-
     def encode_words(self, words: list[str]) -> tuple[np.ndarray, int]:  # (pieces,) int32 ids; 0 unknown words
         "Ids of words; the pieces of some 200,000 distinct words are kept."
         if len(self.known) > 200_000:
