@@ -4,14 +4,12 @@
 
 # %% auto #0
 __all__ = ['DONE', 'FAILED', 'USAGE', 'STOPPED', 'TYPES', 'NUMBER', 'INTERVAL', 'WAIT', 'SBATCH', 'UsageError',
-           'Parameter', 'parse_line', 'parse_cell', 'read_parameters', 'check_values', 'fill', 'Place', 'find_place',
-           'complete', 'meet', 'wait_for_others', 'Execution', 'printed_log', 'Signals', 'execute', 'judge', 'report',
-           'split_pairs', 'run_notebook', 'main', 'SweepRun', 'sweep']
+           'Parameter', 'parse_line', 'parse_cell', 'read_parameters', 'check_values', 'fill', 'find_place', 'complete',
+           'meet', 'Execution', 'judge', 'report', 'split_pairs', 'run_notebook', 'main', 'SweepRun', 'sweep']
 
 # %% ../nbs/34_run.ipynb #b27ed72b
 import argparse
 import ast
-import builtins
 import contextlib
 import difflib
 import itertools
@@ -34,7 +32,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from .basics import check_choice
+from .basics import check_choice, patch
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75: EX_TEMPFAIL of sysexits.h, "try again later"
 
@@ -61,40 +59,31 @@ class Parameter:
     bounds: str = ""  # or the interval that it is in, such as "[0, 1)"
     may_change: bool = False  # when a run is resumed
 
-    @property
-    def expected(self) -> str:
-        "What a value must be."
-        parts = ["one of " * (len(self.choices) > 1) + ", ".join(map(repr, self.choices))] * bool(self.choices)
-        if self.bounds or not parts:
-            parts.append(TYPES[self.type] + f" in {self.bounds}" * bool(self.bounds))
-        return " or ".join(parts)
-
-    def allows(
-        self,
-        value: int | float | str | bool,  # of the declared type
-    ) -> bool:
-        "Whether a value is among the choices or within the bounds; without either, any is allowed."
-        if not self.bounds:
-            return not self.choices or value in self.choices
-        low, high = map(float, self.bounds[1:-1].split(","))
-        inside = low < value < high or (value, self.bounds[0]) == (low, "[") or (value, self.bounds[-1]) == (high, "]")
-        return inside or value in self.choices
-
     def check(
         self,
         value: Any,  # a text, as on the command line, or what papermill made of it
     ) -> int | float | str | bool:
         "The value in the declared type; refuse what does not fit."
-        try:
-            if isinstance(value, str):
-                result = {"true": True, "false": False}[value.lower()] if self.type is bool else self.type(value)
-            else:  # papermill makes 2024 a number, whatever the type
-                result = self.type(value) if type(value) is int and self.type in (float, str) else value
-            if type(result) is self.type and self.allows(result):
-                return result
-        except (KeyError, ValueError, OverflowError):
-            pass
-        raise UsageError(f"{self.name}={value!r}, expected {self.expected}" + f" ({self.help})" * bool(self.help))
+        result, allowed = value, False
+        with contextlib.suppress(KeyError, ValueError, OverflowError):
+            if self.type is bool and isinstance(value, str):
+                result = {"true": True, "false": False}[value.lower()]
+            elif self.type is not bool and type(value) in (int, str):  # papermill makes 2024 a number in any case
+                result = self.type(value)
+            allowed = type(result) is self.type
+        if allowed and self.bounds:
+            low, high = map(float, self.bounds[1:-1].split(","))
+            allowed = (result in self.choices or low < result < high
+                       or (result, self.bounds[0]) == (low, "[") or (result, self.bounds[-1]) == (high, "]"))
+        elif self.choices:
+            allowed = allowed and result in self.choices
+        if allowed:
+            return result
+        expected = ["one of " * (len(self.choices) > 1) + ", ".join(map(repr, self.choices))] * bool(self.choices)
+        if self.bounds or not expected:
+            expected.append(TYPES[self.type] + f" in {self.bounds}" * bool(self.bounds))
+        help = f" ({self.help})" * bool(self.help)
+        raise UsageError(f"{self.name}={value!r}, expected {' or '.join(expected)}{help}")
 
 # %% ../nbs/34_run.ipynb #5b2534e2
 def parse_line(
@@ -103,32 +92,25 @@ def parse_line(
     "Read `name: type = literal  # help`, with choices, an interval and `~` in front of the help."
     try:
         (node,) = ast.parse(line).body
-        name, kind, default = node.target.id, getattr(builtins, node.annotation.id), ast.literal_eval(node.value)
-        TYPES[kind]
+        name, default = node.target.id, ast.literal_eval(node.value)
+        kind = {kind.__name__: kind for kind in TYPES}[node.annotation.id]
+        if type(default) is not kind:
+            raise TypeError
     except (SyntaxError, ValueError, AttributeError, KeyError, TypeError):
-        raise UsageError(f"{line!r}: expected `name: int|float|str|bool = literal  # help` on one line") from None
-    if type(default) is not kind:
-        raise UsageError(f"{line!r}: the default is of type {type(default).__name__}, expected {kind.__name__}")
+        raise UsageError(f"{line!r}: expected `name: int|float|str|bool = literal of that type  # help` on one "
+                         "line") from None
     comment = line.encode()[node.end_col_offset:].decode().partition("#")[2].strip()  # the parser counts bytes
-    help, choices, bounds = comment.removeprefix("~").lstrip(), [], ""
-    front, colon, rest = help.partition(":")
-    if "|" in front:
-        words, help = [word.strip() for word in front.split("|")], rest.strip()
-    elif match := re.match(INTERVAL, help):
-        words, help = [match[0]], help[match.end():].lstrip(": ")
-    elif help.startswith("["):
+    help = comment.removeprefix("~").lstrip()
+    spec = re.match(rf"(?:[^:|]*\|)+[^:]*|{INTERVAL}", help)
+    if not spec and help.startswith("["):
         raise UsageError(f"{line!r}: expected an interval such as [0, 1)")
-    else:
-        words = []
-    for word in words:
-        if re.fullmatch(INTERVAL, word) and kind in (int, float) and not bounds:
-            bounds = word
-        else:
-            choices.append(Parameter(f"{line!r}: {name}", kind, default, "").check("" if word == '""' else word))
-    parameter = Parameter(name, kind, default, help, line.strip(), tuple(choices), bounds, comment.startswith("~"))
-    if not parameter.allows(default):
-        raise UsageError(f"{line!r}: the default is {default!r}, expected {parameter.expected}")
-    return parameter
+    words = [word.strip() for word in spec[0].split("|")] if spec else []
+    bounds = next((word for word in words if kind in (int, float) and re.fullmatch(INTERVAL, word)), "")
+    blank = Parameter(f"{line!r}: {name}", kind, default, "")
+    choices = tuple(blank.check("" if word == '""' else word) for word in words if word != bounds)
+    replace(blank, choices=choices, bounds=bounds).check(default)
+    help = help[spec.end():].lstrip(": ") if spec else help
+    return Parameter(name, kind, default, help, line.strip(), choices, bounds, comment.startswith("~"))
 
 # %% ../nbs/34_run.ipynb #86969968
 def parse_cell(
@@ -193,232 +175,175 @@ def fill(
     return check_values(parameters, texts)
 
 # %% ../nbs/34_run.ipynb #29964323
-@dataclass(frozen=True)
-class Place:
-    "Which of a job's processes this is."
-
-    rank: int = 0  # rank 0 writes the output
-    world: int = 1  # processes in all
-    restarts: int = 0  # by torchrun, after a crash
-    launched: bool = False  # by torchrun or the like
-
-
 def find_place(
     environ: Mapping,  # os.environ
-) -> Place:
-    "Read the variables that torchrun sets."
+) -> tuple[int, int, int]:  # rank, how many processes there are, how often torchrun has restarted them
+    "Which of a job's processes this is, by the variables that torchrun sets."
     if "RANK" not in environ or "WORLD_SIZE" not in environ:
-        return Place()
-    restarts = int(environ.get("TORCHELASTIC_RESTART_COUNT", 0))
-    return Place(int(environ["RANK"]), int(environ["WORLD_SIZE"]), restarts, True)
+        return 0, 1, 0
+    return int(environ["RANK"]), int(environ["WORLD_SIZE"]), int(environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 
 def complete(
     values: dict,  # of all parameters
     output: Path,  # the output notebook
-    resume: bool,  # --resume was given
-    place: Place,
+    resume: bool,  # --resume was given, or torchrun started the job again
 ) -> tuple[dict, Path]:  # the values, the folder of the run
-    "Fill in `run_dir`, from the output's name, and `resume`."
-    if output.suffix != ".ipynb":
-        raise UsageError(f"the output is {str(output)!r}, expected a name that ends in .ipynb")
-    if resume and not {"resume", "run_dir"} <= values.keys():
-        raise UsageError("--resume: the notebook has no parameters `resume` and `run_dir`, it cannot go on with a run")
+    "Fill in `run_dir`, from the output's name, and `resume`, where they are declared."
     run_dir = values.get("run_dir") or str(output.with_suffix(""))
-    own = {"run_dir": run_dir, "resume": values.get("resume") or resume or place.restarts > 0}
+    own = {"run_dir": run_dir, "resume": values.get("resume") or resume}
     return values | {name: value for name, value in own.items() if name in values}, Path(run_dir)
 
 # %% ../nbs/34_run.ipynb #12630015
 WAIT = timedelta(minutes=5)  # for the other processes of a job
 
 
-def _serve(known, address: str):  # known: the store that outlives an attempt
-    "A new store on a free port, announced in the known one."
+def meet(
+    environ: MutableMapping,  # os.environ: is changed to name the new store, and the restarts that all agree on
+):  # the store
+    "Find the other processes of this attempt."
     from torch.distributed import TCPStore
-    with socket.create_connection((address, known.port), WAIT.total_seconds()) as connection:
-        here = connection.getsockname()[0]
-    host = address if here.startswith("127.") or here == "::1" else here  # rank 0 may have moved to another node
-    store, word = TCPStore(host, 0, is_master=True, wait_for_workers=False, timeout=WAIT), uuid.uuid4().hex
-    store.set("word", word)
-    known.set("sru_nb", f"{host} {store.port} {word}")
-    return store
-
-
-def _reach(known):
-    "The store that rank 0 of this attempt has announced."
-    from torch.distributed import TCPStore
-    end = time.monotonic() + WAIT.total_seconds()
-    while True:
+    rank, world, restarts = find_place(environ)
+    address, options = environ["MASTER_ADDR"], {"wait_for_workers": False, "timeout": WAIT}
+    serves = rank == 0 and environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    known = TCPStore(address, int(environ["MASTER_PORT"]), is_master=serves, multi_tenant=True, **options)
+    store, end = None, time.monotonic() + WAIT.total_seconds()
+    if rank == 0:
+        with socket.create_connection((address, known.port), WAIT.total_seconds()) as connection:
+            here = connection.getsockname()[0]
+        host = address if here.startswith("127.") or here == "::1" else here  # rank 0 may have moved to another node
+        store, word = TCPStore(host, 0, is_master=True, **options), uuid.uuid4().hex
+        store.set("word", word)
+        known.set("sru_nb", f"{host} {store.port} {word}")
+    while not store:
         host, port, word = known.get("sru_nb").decode().split()
         try:
             socket.create_connection((host, int(port)), 5).close()
-            store = TCPStore(host, int(port), is_master=False, wait_for_workers=False, timeout=WAIT)
-            if store.get("word").decode() == word:
-                return store
+            answering = TCPStore(host, int(port), is_master=False, **options)
+            store = answering if answering.get("word").decode() == word else None
         except (OSError, RuntimeError):  # that of an earlier attempt
             if time.monotonic() > end:
                 raise
         time.sleep(0.1)
-
-# %% ../nbs/34_run.ipynb #080414ea
-def meet(
-    place: Place,
-    environ: MutableMapping,  # os.environ: is changed to name the new store
-) -> tuple[Place, object]:  # with the restarts that all agree on, the store
-    "Find the other processes of this attempt."
-    from torch.distributed import TCPStore
-    agents = environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    address, port = environ["MASTER_ADDR"], int(environ["MASTER_PORT"])
-    known = TCPStore(address, port, is_master=place.rank == 0 and not agents, wait_for_workers=False,
-                     multi_tenant=True, timeout=WAIT)
-    store = _serve(known, address) if place.rank == 0 else _reach(known)
-    store.set(f"restarts-{place.rank}", str(place.restarts))
-    restarts = max(int(store.get(f"restarts-{rank}")) for rank in range(place.world))
+    store.set(f"restarts-{rank}", str(restarts))
+    restarts = max(int(store.get(f"restarts-{other}")) for other in range(world))
     environ.update(MASTER_ADDR=store.host, MASTER_PORT=str(store.port), TORCHELASTIC_USE_AGENT_STORE="True",
                    TORCHELASTIC_RESTART_COUNT=str(restarts))
-    return replace(place, restarts=restarts), store
-
-
-def wait_for_others(store, place: Place):
-    "Keep the store of rank 0 until the other processes are done."
-    store.set(f"done-{place.rank}", "")
-    if place.rank == 0:
-        with contextlib.suppress(RuntimeError):  # one of them died: torchrun knows
-            store.wait([f"done-{rank}" for rank in range(place.world)], timedelta(seconds=30))
+    return store
 
 # %% ../nbs/34_run.ipynb #b4de83a2
-class Execution(threading.Thread):
-    "A notebook under papermill, in a thread."
+class Execution:
+    "A notebook under papermill."
 
-    def __init__(self, source: Path, target: Path, values: dict, log: bool):
-        super().__init__(daemon=True)
-        self.source, self.target, self.values, self.log = source, target, values, log
-        self.cells, self.error, self.process = 0, None, None
+    def __init__(
+        self,
+        source: Path,  # notebook to run
+        target: Path,  # where it is written, cell by cell
+        values: dict,  # of all parameters
+        log: bool = True,  # print the cells' outputs
+        grace: float = 600,  # seconds between a signal and the kernel's end by force
+    ):
+        self.source, self.target, self.values, self.log, self.grace = source, target, values, log, grace
+        self.signals, self.cells, self.error, self.process, self.timer = [], 0, None, None, None
         self.lived = False  # the kernel, until it was asked to end: papermill may take cells of a dead one for done
 
-    def run(self):
-        from jupyter_client import AsyncKernelManager
-        execution = self
+    def pass_on(self, number: int | None = None, frame: Any = None):
+        "Note a signal that asks for an end; tell the kernel, as soon as there is one."
+        if number is not None:
+            self.signals.append(number)
+        if self.signals and self.process and self.timer is None:
+            self.timer = threading.Timer(self.grace, self.kill)
+            self.timer.daemon = True
+            self.timer.start()
+            self.process.send_signal(signal.SIGTERM)
+        elif self.signals.count(signal.SIGINT) > 1:
+            self.kill()
 
-        class Manager(AsyncKernelManager):
-            def __init__(self, **options):
-                super().__init__(transport="ipc", connection_file=os.path.join(folder, "kernel.json"), **options)
+    def kill(self):
+        "End the kernel, which leads a session of its own, with all that it started."
+        with contextlib.suppress(ProcessLookupError):  # it ended in this moment
+            if self.process and self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
 
-            async def _async_post_start_kernel(self, **options):
-                await super()._async_post_start_kernel(**options)
-                execution.process = self.provisioner.process
+# %% ../nbs/34_run.ipynb #ac6b1225
+@patch
+def run(self: Execution):
+    "Run the notebook to its end, or to the end that a signal makes; an error is kept in `error`."
+    import papermill
+    from jupyter_client import AsyncKernelManager
 
-            async def shutdown_kernel(self, *arguments, **options):
-                execution.lived = execution.process is not None and execution.process.poll() is None
-                await super().shutdown_kernel(*arguments, **options)
+    class Manager(AsyncKernelManager):
+        def __init__(manager, **options):
+            super().__init__(transport="ipc", connection_file=os.path.join(folder, "kernel.json"), **options)
 
-            async def _async_interrupt_kernel(self):
-                if not self.shutting_down:
-                    await super()._async_interrupt_kernel()
+        async def _async_post_start_kernel(manager, **options):
+            await super()._async_post_start_kernel(**options)
+            self.process = manager.provisioner.process
+            self.pass_on()
 
-        try:
-            import papermill
-            with tempfile.TemporaryDirectory(prefix="sru_nb-") as folder:
-                papermill.execute_notebook(
-                    self.source, self.target, self.values, progress_bar=False, log_output=self.log, start_timeout=600,
-                    iopub_timeout=60, kernel_manager_class=Manager, on_cell_execute=self.count)
-        except BaseException as error:  # the main thread reports it
-            self.error = error
+        async def shutdown_kernel(manager, *arguments, **options):
+            self.lived = self.process is not None and self.process.poll() is None
+            await super().shutdown_kernel(*arguments, **options)
 
-    def count(self, **cell):
-        "Count a cell that begins."
+        async def _async_interrupt_kernel(manager):
+            if not manager.shutting_down:
+                await super()._async_interrupt_kernel()
+
+    def count(**cell):
         self.cells += 1
 
-# %% ../nbs/34_run.ipynb #01e19aa8
-@contextlib.contextmanager
-def printed_log():
-    "Print what papermill logs of the cells' outputs, and its warnings."
     logger, handler = logging.getLogger("papermill"), logging.StreamHandler(sys.stdout)
     handler.format = lambda record: record.getMessage().rstrip("\n")
     handler.addFilter(lambda record: record.funcName == "log_output_message" or record.levelno == logging.WARNING)
-    before = logger.level, logger.propagate
-    logger.setLevel(logging.INFO), logger.addHandler(handler)
-    logger.propagate = False
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)
+    previous = {number: signal.signal(number, self.pass_on) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+                if signal.getsignal(number) is not signal.SIG_IGN}
     try:
-        yield
+        with tempfile.TemporaryDirectory(prefix="sru_nb-") as folder:
+            papermill.execute_notebook(
+                self.source, self.target, self.values, progress_bar=False, log_output=self.log, start_timeout=600,
+                iopub_timeout=60, kernel_manager_class=Manager, on_cell_execute=count)
+    except Exception as error:  # `judge` says what it means
+        self.error = error
     finally:
-        logger.setLevel(before[0]), logger.removeHandler(handler)
-        logger.propagate = before[1]
-
-# %% ../nbs/34_run.ipynb #5a8abe00
-class Signals:
-    "Notes the signals that ask for an end in `seen`."
-
-    def __enter__(self):
-        self.seen, self.previous = [], {}
-        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number and signal.getsignal(number) is not signal.SIG_IGN:
-                self.previous[number] = signal.signal(number, lambda number, frame: self.seen.append(number))
-        return self
-
-    def __exit__(self, *error):
-        for number, handler in self.previous.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-
-# %% ../nbs/34_run.ipynb #df2d4414
-def execute(
-    source: Path,  # notebook to run
-    target: Path,  # where it is written, cell by cell
-    values: dict,  # of all parameters
-    log: bool = True,  # print the cells' outputs
-    grace: float = 600,  # seconds between a signal and the kernel's end by force
-) -> tuple[Execution, int | None]:  # what came of it, the signal that was passed on
-    "Run a notebook to its end, or to the end that a signal makes."
-    execution, stop, deadline = Execution(source, target, values, log), None, None
-    with Signals() as signals, printed_log():
-        execution.start()
-        while execution.is_alive():
-            execution.join(0.1)
-            kernel = execution.process
-            if not signals.seen or kernel is None or kernel.returncode is not None:
-                continue
-            if stop is None:
-                stop, deadline = signals.seen[0], time.monotonic() + grace
-                kernel.send_signal(signal.SIGTERM)
-            elif time.monotonic() > deadline or signals.seen.count(signal.SIGINT) > 1:
-                with contextlib.suppress(ProcessLookupError):  # it ended in this moment
-                    os.killpg(kernel.pid, signal.SIGKILL)  # it leads a session of its own, with what it started
-    return execution, stop
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if self.timer:
+            self.timer.cancel()
 
 # %% ../nbs/34_run.ipynb #bd8b59fe
 def judge(
     execution: Execution,  # ended
-    stop: int | None,  # the signal that was passed on
 ) -> tuple[int, str, str]:  # exit code, what happened in a line, the traceback
     "Whether a notebook is done, failed or was stopped."
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
-    error, kernel = execution.error, execution.process
+    error, status = execution.error, execution.process.returncode if execution.process else 0
     if error is None and execution.lived:
         return DONE, "done", ""
     if isinstance(error, PapermillExecutionError):
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
         return (STOPPED if error.ename == "Interrupted" else FAILED), f"{error.ename}: {error.evalue}", trace
-    if stop and kernel.returncode in (-signal.SIGTERM, -signal.SIGKILL):
-        return STOPPED, f"stopped by {signal.Signals(stop).name}, outside of training or after the grace period", ""
+    if execution.signals and status in (-signal.SIGTERM, -signal.SIGKILL):
+        name = signal.Signals(execution.signals[0]).name
+        return STOPPED, f"stopped by {name}, outside of training or after the grace period", ""
     if error is not None and not isinstance(error, DeadKernelError):
         return FAILED, f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
-    end = (f"exited with status {kernel.returncode}" if kernel.returncode >= 0 else
-           f"died of {signal.Signals(-kernel.returncode).name}")
-    memory = ": was there enough memory?" * (kernel.returncode == -signal.SIGKILL)
+    end = f"exited with status {status}" if status >= 0 else f"died of {signal.Signals(-status).name}"
+    memory = ": was there enough memory?" * (status == -signal.SIGKILL)
     return FAILED, f"the kernel {end} in In [{execution.cells}]{memory}", ""
 
 # %% ../nbs/34_run.ipynb #53ce5381
-def report(code: int, happened: str, trace: str, source: Path, values: dict, place: Place):
+def report(code: int, happened: str, trace: str, source: Path, values: dict):
     "Print to stderr why a notebook ended early, and how to go on; leave the error where torchrun looks for it."
-    rank = f"rank {place.rank}: " if place.world > 1 else ""
-    lines = [f"{rank}{source} {'was stopped' if code == STOPPED else 'failed'}", trace if code == FAILED else "",
-             f"{rank}{happened}"]
+    rank, world, _ = find_place(os.environ)
+    rank = f"rank {rank}: " if world > 1 else ""
+    again = "the notebook has no parameters `resume` and `run_dir`: the same command starts anew"
     if {"resume", "run_dir"} <= values.keys():
-        lines.append(f"{rank}to go on: the same command with --resume (run_dir {values['run_dir']})")
-    else:
-        lines.append(f"{rank}the notebook has no parameters `resume` and `run_dir`: the same command starts anew")
+        again = f"to go on: the same command with --resume (run_dir {values['run_dir']})"
+    lines = [f"{rank}{source} {'was stopped' if code == STOPPED else 'failed'}", trace if code == FAILED else "",
+             f"{rank}{happened}", f"{rank}{again}"]
     print("\n".join(filter(None, lines)), file=sys.stderr, flush=True)  # one write: many processes share stderr
     if path := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         extra = {"py_callstack": trace or happened, "timestamp": str(int(time.time()))}
@@ -429,44 +354,47 @@ def split_pairs(
     words: list[str],  # of the command line
 ) -> tuple[list[tuple[str, str]], list[str]]:  # names and texts behind -p, the other words
     "Take `-p NAME VALUE` out of a command line."
-    pairs, rest, words = [], [], iter(words)
-    for word in words:
-        if word == "-p":
-            name, text = next(words, None), next(words, None)
-            if text is None:
-                raise UsageError("-p: expected a name and a value")
-            pairs.append((name, text))
-        else:
-            rest.append(word)
+    pairs, rest = [], list(words)
+    while "-p" in rest:
+        at = rest.index("-p")
+        if len(rest) < at + 3:
+            raise UsageError("-p: expected a name and a value")
+        pairs.append((rest[at + 1], rest[at + 2]))
+        del rest[at:at + 3]
     return pairs, rest
 
 # %% ../nbs/34_run.ipynb #fd69bd03
 def run_notebook(
     args: argparse.Namespace,  # of `main`
     values: dict,  # of all parameters
-    place: Place,
 ) -> int:  # exit code
     "Run the notebook and report."
-    place, store = meet(place, os.environ) if place.world > 1 else (place, None)
-    values, run_dir = complete(values, args.output, args.resume, place)
-    target = args.output if place.rank == 0 else run_dir / f"rank-{place.rank}.ipynb"
+    rank, world, _ = find_place(os.environ)
+    store = meet(os.environ) if world > 1 else None
+    restarts = find_place(os.environ)[2]  # all agree by now
+    values, run_dir = complete(values, args.output, args.resume or restarts > 0)
+    target = args.output if rank == 0 else run_dir / f"rank-{rank}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         names = (target.with_name(f"{target.stem}-{number}{target.suffix}") for number in itertools.count(1))
         os.replace(target, next(name for name in names if not name.exists()))
-    log = place.rank == 0 and not args.quiet
+    log = rank == 0 and not args.quiet
     os.environ.setdefault("SRU_NB_PROGRESS", "plain")  # for the kernel: lines in place of a line kept up to date
     if log:
         print(f"{args.notebook} -> {target}, run_dir {run_dir}"
-              + f", restart {place.restarts}: resume = {values.get('resume')}" * bool(place.restarts), flush=True)
-    grace = (15 if place.launched else 600) if args.grace is None else args.grace
-    execution, stop = execute(args.notebook, target, values, log, grace)
-    code, happened, trace = judge(execution, stop)
+              + f", restart {restarts}: resume = {values.get('resume')}" * bool(restarts), flush=True)
+    grace = (15 if "RANK" in os.environ else 600) if args.grace is None else args.grace
+    execution = Execution(args.notebook, target, values, log, grace)
+    execution.run()
+    code, happened, trace = judge(execution)
     if code != DONE:
-        report(code, happened, trace, args.notebook, values, place)
+        report(code, happened, trace, args.notebook, values)
         return code
     if store:
-        wait_for_others(store, place)
+        store.set(f"done-{rank}", "")
+        with contextlib.suppress(RuntimeError):  # one of them died: torchrun knows
+            if rank == 0:  # its store ends with it
+                store.wait([f"done-{other}" for other in range(world)], timedelta(seconds=30))
     if log:
         print(f"done: {target}", flush=True)
     return DONE
@@ -491,7 +419,7 @@ def main(
                         help="from a signal to the end by force (default: 600; 15 under torchrun, which waits for 30)")
     try:
         pairs, rest = split_pairs(sys.argv[1:] if argv is None else argv)
-        args, place = parser.parse_args(rest), find_place(os.environ)
+        args = parser.parse_args(rest)
         if args.sbatch:
             print(SBATCH, end="")
             return DONE
@@ -503,11 +431,14 @@ def main(
             return DONE
         if args.output.exists() and args.output.samefile(args.notebook):
             raise UsageError(f"the output {args.output} is the notebook itself")
+        if args.output.suffix != ".ipynb":
+            raise UsageError(f"the output is {str(args.output)!r}, expected a name that ends in .ipynb")
+        if args.resume and not {"resume", "run_dir"} <= parameters.keys():
+            raise UsageError("--resume: the notebook has no parameters `resume` and `run_dir`, it cannot go on")
         values = fill(parameters, pairs)
-        complete(values, args.output, args.resume, place)  # to refuse it now
     except UsageError as error:
         parser.error(str(error))
-    return run_notebook(args, values, place)
+    return run_notebook(args, values)
 
 # %% ../nbs/34_run.ipynb #ad66f64e
 SBATCH = r"""#!/bin/bash

@@ -122,8 +122,8 @@ def papermill(tmp_path, *words):
 
 
 def test_plain_papermill_is_checked_in_the_next_cell(tmp_path):
-    code, out, err = papermill(tmp_path, "-p", "resume", "false", "-p", "run_dir", "2024", "-p", "seed", "5")
-    assert code == 0 and "'run_dir': '2024', 'resume': False" in out and "{'seed': 5, 'dropout': -1.0" in out, err
+    code, out, err = papermill(tmp_path, "-p", "resume", "false", "-p", "run_dir", "2026_11_28", "-p", "seed", "5")
+    assert code == 0 and "'run_dir': '2026_11_28', 'resume': False" in out and "{'seed': 5, 'dropout': -1.0" in out, err
     code, _, err = papermill(tmp_path, "-p", "epochs", "0.5", "-p", "dropout", "1.5")
     assert code == 1 and "epochs=0.5, expected an integer in [1, inf)" in err and "dropout=1.5, expected -1.0 or" in err
 
