@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['LIBRARY', 'FORMAT', 'CONFIG', 'WEIGHTS', 'VOCAB', 'CARD', 'HubError', 'plain', 'noting_arguments',
-           'init_parameters', 'vocab_dict', 'tied_names', 'pack_weights', 'unpack_weights', 'file_entry', 'finish_save',
-           'write_folder', 'config_digest', 'pack_config', 'unpack_config', 'to_yaml', 'finite_metrics',
-           'card_metadata', 'run_command', 'run_facts', 'model_card', 'import_hub', 'file_finder', 'checked_content',
-           'build_model', 'pack_model', 'HubModel']
+           'init_parameters', 'vocab_dict', 'tied_names', 'pack_weights', 'build_model', 'file_entry', 'finish_save',
+           'write_folder', 'config_digest', 'pack_config', 'unpack_config', 'to_yaml', 'card_metadata', 'run_command',
+           'run_facts', 'model_card', 'import_hub', 'file_reader', 'pack_model', 'HubModel']
 
 # %% ../../nbs/12b_models.hub.ipynb #72b3dd4f
 import copy
@@ -41,11 +40,8 @@ class HubError(Exception):
     "A folder or repository that cannot be written, read or used here; the message says which, and why."
 
 # %% ../../nbs/12b_models.hub.ipynb #a1b44565
-def plain(
-    value: Any,
-    name: str,  # for the message
-) -> Any:
-    "A value of types that JSON returns unchanged."
+def plain(value: Any, name: str) -> Any:
+    "A value of types that JSON returns unchanged; messages call it by the name."
     if value is None or isinstance(value, (bool, int, str)) or isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, (list, tuple)):
@@ -56,10 +52,8 @@ def plain(
                     "finite numbers, texts, and lists and dictionaries (by text) of these")
 
 # %% ../../nbs/12b_models.hub.ipynb #042a3bcf
-def noting_arguments(
-    init: Callable,  # an __init__
-) -> Callable:  # the same for the caller, signature included
-    "A constructor that also records its arguments, defaults included, in `_arguments`."
+def noting_arguments(init: Callable) -> Callable:
+    "The constructor, signature included, that also records its arguments and defaults in `_arguments`."
     signature = inspect.signature(init)
 
     @functools.wraps(init)
@@ -88,10 +82,8 @@ def init_parameters(cls: type) -> dict[str, inspect.Parameter]:  # by name
     return {parameter.name: parameter for parameter in parameters}
 
 # %% ../../nbs/12b_models.hub.ipynb #f394cb40
-def vocab_dict(
-    vocab: Any,  # with `to_dict()`, `words` or `bytes(vocab)`; or the plain form itself
-) -> dict:
-    "The plain form of a vocabulary."
+def vocab_dict(vocab: Any) -> dict:
+    "The plain form of a vocabulary, which has `to_dict()`, `words` or `bytes(vocab)`, or is plain itself."
     if isinstance(vocab, Mapping):
         return plain(vocab, "vocab")
     if hasattr(vocab, "to_dict"):
@@ -124,12 +116,15 @@ def pack_weights(model: torch.nn.Module) -> bytes:  # what model.safetensors hol
     return save(tensors, {LIBRARY: json.dumps({"ties": ties, "modules": state._metadata})})
 
 # %% ../../nbs/12b_models.hub.ipynb #189ab76b
-def unpack_weights(
-    model: torch.nn.Module,  # of the same shapes; filled
+def build_model(
+    cls: type,
+    arguments: dict,  # of its constructor
     content: bytes,  # of model.safetensors
     where: str,  # for messages
-):
-    "Put saved weights into a model, each in its saved type."
+) -> torch.nn.Module:  # in evaluation mode
+    "A model from its arguments and weights, each in its saved type."
+    with torch.random.fork_rng(devices=[]):  # initial values that are overwritten draw no random numbers
+        model = cls(**arguments)
     try:
         tensors = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -151,6 +146,7 @@ def unpack_weights(
         raise HubError(f"{where}: {error}") from error
     if more := tied_names(model).items() - ties.items():
         raise HubError(f"{where}: the model ties {dict(more)}, which are tensors of their own in the file")
+    return model.eval()
 
 # %% ../../nbs/12b_models.hub.ipynb #ef5c0919
 def file_entry(content: bytes) -> dict:  # "bytes", "sha256"
@@ -171,11 +167,8 @@ def finish_save(folder: Path) -> dict:  # the files that its config.json lists
     return listed
 
 # %% ../../nbs/12b_models.hub.ipynb #34f09679
-def write_folder(
-    folder: Path,
-    files: dict[str, bytes],  # by name
-):
-    "Replace the files of a folder: all of them or none."
+def write_folder(folder: Path, files: dict[str, bytes]):
+    "Replace the files of a folder, given by name: all of them or none."
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -208,26 +201,17 @@ def config_digest(config: dict) -> str:
     return hashlib.sha256(json.dumps(config | {LIBRARY: own}, sort_keys=True).encode()).hexdigest()
 
 
-def pack_config(
-    name: str,  # of the class
-    arguments: dict,  # plain
-    files: dict[str, bytes],  # the other files
-) -> bytes:  # what config.json holds
-    "The arguments at the top, as the Hub's mixin has them, and what is ours under one name."
-    own = {"format": FORMAT, "version": __version__, "class": name,
+def pack_config(class_name: str, arguments: dict, files: dict[str, bytes]) -> bytes:
+    "config.json: plain arguments at the top, as the Hub's mixin has them, and under one name ours and the other files."
+    own = {"format": FORMAT, "version": __version__, "class": class_name,
            "files": {name: file_entry(content) for name, content in files.items()}}
     config = arguments | {LIBRARY: own}
     own["sha256"] = config_digest(config)
     return json.dumps(config, indent=1).encode() + b"\n"
 
 # %% ../../nbs/12b_models.hub.ipynb #0161d030
-def unpack_config(
-    content: bytes,  # of config.json
-    where: str,  # for messages
-    cls: type,  # that is to be built
-    changes: dict,  # arguments that are to replace those of the file
-) -> tuple[dict, dict]:  # the arguments; name -> entry of each file
-    "The content of config.json, if it is unchanged and fits the class."
+def unpack_config(content: bytes, where: str, cls: type, changes: dict) -> tuple[dict, dict]:
+    "The arguments in config.json, with the changes, and its entries of files; if it is unchanged and fits the class."
     try:
         config = json.loads(content)
         own = dict(config.pop(LIBRARY))
@@ -255,11 +239,8 @@ def unpack_config(
     return config | changes, files
 
 # %% ../../nbs/12b_models.hub.ipynb #483affa3
-def to_yaml(
-    value: Any,  # plain
-    indent: str = "",
-) -> str:  # begins on the line that the caller has begun
-    "A value as YAML."
+def to_yaml(value: Any, indent: str = "") -> str:
+    "A plain value as YAML, which goes on with the line that the caller has begun."
     if isinstance(value, dict):
         return "".join(f"\n{indent}{key}:{to_yaml(item, indent + '  ')}" for key, item in value.items())
     if isinstance(value, list):
@@ -270,35 +251,22 @@ def to_yaml(
     return " " + text
 
 
-def finite_metrics(results: dict) -> dict[str, float]:
-    "The metrics of a run that are finite numbers."
-    return {key: value for key, value in results.get("metrics", {}).items()
-            if isinstance(value, (int, float)) and math.isfinite(value)}
-
-
-def card_metadata(
-    model: torch.nn.Module,  # a HubModel
-    name: str,
-    results: dict,
-    license: str | None,
-) -> dict:  # plain
+def card_metadata(cls: type, name: str, metrics: dict, corpus: str | None, license: str | None) -> dict:
     "What the Hub reads at the head of a card; of the metrics one entry for each part of the data."
-    cls, task, parts = type(model), type(model)._pipeline_tag, {}
-    for key, value in finite_metrics(results).items():
+    task, parts = cls._pipeline_tag, {}
+    for key, value in metrics.items():
         split, kind = re.fullmatch(r"(?:(train|valid|validation|test)_)?(.+)", key).groups()
         parts.setdefault(split, []).append({"type": kind, "value": value, "name": key})
     meta = {"library_name": LIBRARY, "license": license, "pipeline_tag": task, "tags": ["sru", *cls._tags]}
-    if parts and task and (corpus := results.get("corpus", {}).get("name")) is not None:
+    if parts and task and corpus is not None:
         meta["model-index"] = [{"name": name, "results": [
             {"task": {"type": task}, "dataset": {"name": corpus, "type": corpus} | ({"split": split} if split else {}),
              "metrics": metrics} for split, metrics in parts.items()]}]
     return {key: value for key, value in meta.items() if value is not None}
 
 # %% ../../nbs/12b_models.hub.ipynb #90fe6700
-def run_command(
-    results: dict,  # with task and parameters
-) -> str:  # a shell's, in the folder of the repository
-    "The command that repeats a run."
+def run_command(results: dict) -> str:
+    "The shell's command that repeats a run in the folder of the repository."
     count = results.get("processes", 1)
     start = ["torchrun", "--nproc-per-node", str(count)] if count > 1 else ["python"]
     words = [word for name, value in results["parameters"].items() if name not in ("run_dir", "resume")
@@ -344,12 +312,14 @@ def model_card(
     program = ["import torch", "", home if cls.__module__ != "__main__" else f"# {kind}: a class of the program itself",
                "", f"model = {kind}.from_pretrained({source!r})", model.card_example(vocab)]
     about = (cls.__doc__ or "").strip().partition("\n")[0]
-    metadata = to_yaml(card_metadata(model, name, results, license))
+    metrics = {key: value for key, value in results.get("metrics", {}).items()
+               if isinstance(value, (int, float)) and math.isfinite(value)}
+    metadata = to_yaml(card_metadata(cls, name, metrics, results.get("corpus", {}).get("name"), license))
     parts = [f"---{metadata}\n---", f"# {name}", f"`{kind}`. {about}".strip(),
              "\n".join(["```python", *program, "```"]),
              f"It needs `pip install {LIBRARY}`; to fetch it from the Hub, `pip install '{LIBRARY}[train]'`."]
-    if metrics := table("metric", [(key, f"{value:.5g}") for key, value in finite_metrics(results).items()]):
-        parts += ["## Results", metrics]
+    if metrics:
+        parts += ["## Results", table("metric", [(key, f"{value:.5g}") for key, value in metrics.items()])]
     if facts := table("what", run_facts(results)):
         parts += ["## Training", facts]
     if results.get("task") and results.get("parameters"):
@@ -357,9 +327,7 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 # %% ../../nbs/12b_models.hub.ipynb #1bc1acd2
-def import_hub(
-    repo: str,  # for the message
-):  # a module
+def import_hub(repo: str):
     "The package huggingface_hub, which only repositories need."
     try:
         import huggingface_hub
@@ -369,20 +337,18 @@ def import_hub(
     return huggingface_hub
 
 
-def file_finder(
+def file_reader(
     source: str | Path,  # folder or repository
     revision: str | None,  # of a repository
-    options: dict,  # of hf_hub_download
-) -> Callable[[str], list[Path]]:  # name of a file -> where it may be
-    "How to find the files of a folder or a repository."
-    folder, at = Path(source), revision
-    if folder.is_dir():
-        if revision is not None:
-            raise ValueError(f"revision={revision!r}, but {source} is a folder here, which has none")
-        return lambda name: [folder / name, folder / f".tmp-{name}"]
-    if not isinstance(source, str):
+    **options,  # of hf_hub_download
+) -> Callable[..., bytes]:  # (name of a file, its entry in config.json)
+    "How to read the files of a folder or a repository; refused if they are not those listed."
+    folder, at, in_folder = Path(source), revision, Path(source).is_dir()
+    if in_folder and revision is not None:
+        raise ValueError(f"revision={revision!r}, but {source} is a folder here, which has none")
+    if not in_folder and not isinstance(source, str):
         raise HubError(f"{source} is no folder")
-    hub = import_hub(source)
+    hub = None if in_folder else import_hub(source)
 
     def download(name):
         nonlocal at
@@ -393,46 +359,28 @@ def file_finder(
             raise HubError(f"{source!r} is no folder here, and {name} cannot be loaded from a repository of that "
                            f"name (revision {at or 'main'}): {error}") from error
         at = path.parent.name  # the cache names a folder by its commit
-        return [path]
+        return path
 
-    return download
+    def read(name, listed=None):
+        paths = [folder / name] if in_folder else [download(name)]
+        if in_folder and listed:
+            paths.append(folder / f".tmp-{name}")
+        contents = [path.read_bytes() for path in paths if path.is_file()]
+        for content in contents:
+            if listed is None or file_entry(content) == listed:
+                return content
+        if not contents:
+            raise HubError(f"{paths[0]} is missing")
+        raise HubError(f"{paths[0]} is damaged, or of another save: it has {len(contents[0])} bytes; "
+                       f"size and SHA-256 in {CONFIG} are {listed}")
 
-
-def checked_content(
-    paths: list[Path],  # where it may be
-    listed: dict,  # its entry in config.json
-) -> bytes:
-    "The content of a file, if it is the one that config.json lists."
-    contents = [path.read_bytes() for path in paths if path.is_file()]
-    for content in contents:
-        if file_entry(content) == listed:
-            return content
-    if not contents:
-        raise HubError(f"{paths[0]} is missing")
-    size = f"it has {len(contents[0])} bytes; size and SHA-256 in {CONFIG} are {listed}"
-    raise HubError(f"{paths[0]} is damaged, or of another save: {size}")
+    return read
 
 # %% ../../nbs/12b_models.hub.ipynb #c3143c30
-def build_model(
-    cls: type,
-    arguments: dict,  # of its constructor
-    weights: bytes,  # content of model.safetensors
-    where: str,  # for messages
-) -> torch.nn.Module:
-    "A model from its arguments and weights."
-    with torch.random.fork_rng(devices=[]):  # initial values that are overwritten draw no random numbers
-        model = cls(**arguments)
-    unpack_weights(model, weights, where)
-    return model.eval()
-
-
 def pack_model(
     model: torch.nn.Module,  # a HubModel
     vocab: dict | None,  # plain
-    name: str,  # heading of the card
-    source: str,  # folder or repository
-    results: dict | None,
-    license: str | None,
+    **card,  # of `model_card`
 ) -> dict[str, bytes]:  # by file name
     "All files of a model, after a test of loading them."
     cls, weights = type(model), pack_weights(model)
@@ -440,7 +388,7 @@ def pack_model(
     symbols = (vocab or {}).get("symbols", [])
     if symbols and arguments.get("vocab_size", len(symbols)) != len(symbols):
         raise ValueError(f"vocab has {len(symbols)} symbols, the model was built for {arguments['vocab_size']}")
-    files = {WEIGHTS: weights, CARD: model_card(model, vocab, name, source, results, license).encode(errors="replace")}
+    files = {WEIGHTS: weights, CARD: model_card(model, vocab, **card).encode(errors="replace")}
     if vocab is not None:
         files[VOCAB] = json.dumps(vocab).encode() + b"\n"
     build_model(cls, arguments, weights, f"the constructor of {cls.__name__} does not rebuild what is to be saved")
@@ -483,9 +431,11 @@ class HubModel:
     ) -> Path:
         "Write the model as a folder: whole, or not at all."
         vocab = self.vocab if vocab is None else vocab_dict(vocab)
-        write_folder(Path(folder), pack_model(self, vocab, Path(folder).resolve().name, ".", results, license))
+        folder = Path(folder)
+        write_folder(folder, pack_model(self, vocab, name=folder.resolve().name, source=".", results=results,
+                                        license=license))
         self.vocab = vocab
-        return Path(folder)
+        return folder
 
     @classmethod
     def from_pretrained(
@@ -501,14 +451,11 @@ class HubModel:
         **arguments,  # of the constructor, in place of the saved ones
     ) -> "HubModel":  # in evaluation mode
         "Build a model from its folder or repository."
-        find = file_finder(folder_or_repo, revision, dict(cache_dir=cache_dir, force_download=force_download,
-                                                      local_files_only=local_files_only, token=token))
-        config, where = find(CONFIG)[0], f"{folder_or_repo}: "
-        if not config.is_file():
-            raise HubError(f"{config} is missing")
-        arguments, files = unpack_config(config.read_bytes(), where + CONFIG, cls, arguments)
-        model = build_model(cls, arguments, checked_content(find(WEIGHTS), files[WEIGHTS]), where + WEIGHTS)
-        model.vocab = json.loads(checked_content(find(VOCAB), files[VOCAB])) if VOCAB in files else None
+        read, where = file_reader(folder_or_repo, revision, cache_dir=cache_dir, force_download=force_download,
+                                  local_files_only=local_files_only, token=token), f"{folder_or_repo}: "
+        arguments, files = unpack_config(read(CONFIG), where + CONFIG, cls, arguments)
+        model = build_model(cls, arguments, read(WEIGHTS, files[WEIGHTS]), where + WEIGHTS)
+        model.vocab = json.loads(read(VOCAB, files[VOCAB])) if VOCAB in files else None
         return model.to(map_location)
 
     def push_to_hub(
@@ -526,11 +473,12 @@ class HubModel:
     ) -> str:  # the address of the commit
         "Write the model to a repository, in one commit; make the repository if there is none."
         hub, vocab = import_hub(repo_id), self.vocab if vocab is None else vocab_dict(vocab)
-        files = pack_model(self, vocab, repo_id.rpartition("/")[2], repo_id, results, license)
+        card = {"name": repo_id.rpartition("/")[2], "source": repo_id, "results": results, "license": license}
+        files = pack_model(self, vocab, **card)
         api = hub.HfApi(token=token, library_name=LIBRARY, library_version=__version__)
         repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         if repo != repo_id:  # which lacked its owner
-            files = pack_model(self, vocab, repo.rpartition("/")[2], repo, results, license)
+            files = pack_model(self, vocab, **card | {"source": repo})
         added = [hub.CommitOperationAdd(name, content) for name, content in files.items()]
         done = api.create_commit(repo, added, commit_message=commit_message, revision=branch, create_pr=create_pr)
         self.vocab = vocab
