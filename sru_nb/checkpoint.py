@@ -91,10 +91,8 @@ def set_random_states(states: dict):
             torch.cuda.set_rng_state(state, device)
 
 # %% ../nbs/32_checkpoint.ipynb #0416bc44
-def weights_of(
-    model: torch.nn.Module,  # compiled by torch.compile or not
-) -> tuple[dict, dict]:  # tensors, header
-    "The weights of a model, and the versions of its modules for the header of a safetensors file."
+def weights_of(model: torch.nn.Module) -> tuple[dict, dict]:
+    "The weights of a model, compiled or not, and its modules' versions for the header of a safetensors file."
     state = getattr(model, "_orig_mod", model).state_dict()
     for name, value in state.items():
         if not isinstance(value, torch.Tensor):

@@ -300,16 +300,9 @@ def parameter_names(
     return names
 
 # %% ../nbs/31_optim.ipynb #c4b801c2
-def parameter_groups(
-    model: nn.Module,
-    lr: float,  # learning rate of all; for Muon, of what AdamW trains
-    matrix_lr: float | None,  # for Muon, learning rate of the matrices; None for all others
-    weight_decay: float,
-    decay_1d: bool,
-    head: str | Sequence[str],
-    head_lr_multiple: float,
-) -> list[dict]:  # the first has the base rate
-    "The trainable parameters in groups by optimiser, rate and decay."
+def parameter_groups(model: nn.Module, lr: float, matrix_lr: float | None, weight_decay: float, decay_1d: bool,
+                     head: str | Sequence[str], head_lr_multiple: float) -> list[dict]:
+    "The trainable parameters in groups by optimiser, rate and decay; `matrix_lr` is Muon's, None for all others."
     names, apart, embeddings = parameter_names(model), head_lr_multiple != 1, (nn.Embedding, nn.EmbeddingBag)
     if not isinstance(head, (str, list, tuple)):
         raise ValueError(f"head={head!r}, expected the beginning of a name or a list of such")
