@@ -163,16 +163,15 @@ def fill(
     pairs: list[tuple[str, str]],  # names and texts, from a command line
 ) -> dict:  # a value for every parameter
     "The values of all parameters: those of the command line, else the defaults."
-    texts = {}
-    for name, text in pairs:
+    names = [name for name, _ in pairs]
+    for name in names:
         if name not in parameters:
             near = difflib.get_close_matches(name, parameters, 1, 0)
             raise UsageError(f"no parameter is named {name!r}" + f", the nearest is {near[0]!r}" * bool(near)
                              + f"; there are: {', '.join(parameters) or 'none'}")
-        if name in texts:
+        if names.count(name) > 1:
             raise UsageError(f"{name} is given twice")
-        texts[name] = text
-    return check_values(parameters, texts)
+    return check_values(parameters, dict(pairs))
 
 # %% ../nbs/34_run.ipynb #29964323
 def find_place(
@@ -369,15 +368,14 @@ def run_notebook(
     values: dict,  # of all parameters
 ) -> int:  # exit code
     "Run the notebook and report."
-    rank, world, _ = find_place(os.environ)
-    store = meet(os.environ) if world > 1 else None
-    restarts = find_place(os.environ)[2]  # all agree by now
+    store = meet(os.environ) if find_place(os.environ)[1] > 1 else None
+    rank, world, restarts = find_place(os.environ)  # all agree on the restarts
     values, run_dir = complete(values, args.output, args.resume or restarts > 0)
     target = args.output if rank == 0 else run_dir / f"rank-{rank}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        names = (target.with_name(f"{target.stem}-{number}{target.suffix}") for number in itertools.count(1))
-        os.replace(target, next(name for name in names if not name.exists()))
+        names = (target.with_stem(f"{target.stem}-{number}") for number in itertools.count(1))
+        target.replace(next(name for name in names if not name.exists()))
     log = rank == 0 and not args.quiet
     os.environ.setdefault("SRU_NB_PROGRESS", "plain")  # for the kernel: lines in place of a line kept up to date
     if log:
