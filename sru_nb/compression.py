@@ -14,12 +14,13 @@ import copy
 import functools
 import gzip
 import hashlib
+import importlib
 import lzma
 import math
 import struct
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Context, Decimal, localcontext
 from typing import NamedTuple
 
@@ -112,17 +113,18 @@ def from_columns(columns: np.ndarray, length: int) -> np.ndarray:  # (T, B) -> (
 
 # %% ../nbs/13b_compression.ipynb #0854893e
 @torch.no_grad()
-def predict_steps(model, streams: int, dtype: torch.dtype = torch.float64):
-    "Generator: yields the logits (B, V) of the next symbols, and is sent those symbols, (B,) int64."
-    device = next(model.parameters()).device
+def predict_steps(model, columns: np.ndarray, length: int):
+    "Step by step the symbols of the columns (T, B), to be read or to be filled in, and what the coder needs for them."
+    device, streams = next(model.parameters()).device, columns.shape[1]
     device = torch.device("cpu") if device.type == "mps" else device  # which has no float64
-    model = copy.deepcopy(model).to(device, dtype).eval()
-    state = model.start_cache()
-    symbols = yield np.zeros((streams, model.vocab_size))
-    while True:
-        with torch.autocast(device.type, enabled=False):
-            logits, state = model(torch.from_numpy(symbols)[None].to(device), state)
-        symbols = yield logits[0].cpu().numpy()
+    model = copy.deepcopy(model).to(device, torch.float64).eval()
+    state, logits = model.start_cache(), np.zeros((streams, model.vocab_size))
+    for t, width in enumerate(column_widths(length, streams)):
+        if t:
+            with torch.autocast(device.type, enabled=False):
+                logits, state = model(torch.from_numpy(columns[t - 1])[None].to(device), state)
+            logits = logits[0].cpu().numpy()
+        yield columns[t, :width], frequencies(logits[:width]) - 1.0
 
 # %% ../nbs/13b_compression.ipynb #a6efd10f
 @contextmanager
@@ -176,11 +178,8 @@ class Header(NamedTuple):
         return header, body
 
 # %% ../nbs/13b_compression.ipynb #dd8cf037
-def model_digest(
-    model: torch.nn.Module,
-    values: bytes | None = None,  # as in `compress`
-) -> bytes:  # 16 bytes
-    "The first half of the SHA-256 of a model's weights and vocabulary."
+def model_digest(model: torch.nn.Module, values: bytes | None = None) -> bytes:
+    "The first half of the SHA-256 of a model's weights and vocabulary: 16 bytes."
     digest = hashlib.sha256(repr(values).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
@@ -202,14 +201,11 @@ def compress(
     "A text as the file that an entropy coder writes with the model's probabilities."
     ids, text = to_ids(data, values, model.vocab_size)
     streams = max(1, min(check_whole("streams", streams, 1), len(ids)))
-    stream, columns, symbols = range_coder(), to_columns(ids, streams), None
+    stream = range_coder()
     encoder, family = stream.queue.RangeEncoder(), stream.model.Categorical(perfect=False)
-    predictions = predict_steps(model, streams)
     with few_threads(model, streams):
-        for row, width in zip(columns, column_widths(len(ids), streams)):
-            counts = frequencies(predictions.send(symbols)[:width]) - 1.0
-            encoder.encode(row[:width].astype(np.int32), family, counts)
-            symbols = row
+        for symbols, counts in predict_steps(model, to_columns(ids, streams), len(ids)):
+            encoder.encode(symbols.astype(np.int32), family, counts)
     body = encoder.get_compressed().astype("<u4").tobytes()
     return Header(MAGIC, VERSION, text, streams, len(ids), len(body), content_digest(ids, values),
                   model_digest(model, values)).pack(body)
@@ -225,15 +221,12 @@ def decompress(
     if (digest := model_digest(model, values)) != header.model:
         raise ValueError(f"model: weights and values have the digest {digest.hex()}, expected {header.model.hex()}: "
                          "the file was written with another model")
-    stream, widths, symbols = range_coder(), column_widths(header.length, header.streams), None
+    stream, columns = range_coder(), to_columns(np.zeros(header.length, np.int64), header.streams)
     decoder = stream.queue.RangeDecoder(np.frombuffer(body, "<u4").astype(np.uint32))
-    family, predictions = stream.model.Categorical(perfect=False), predict_steps(model, header.streams)
-    columns = np.zeros((len(widths), header.streams), np.int64)
+    family = stream.model.Categorical(perfect=False)
     with few_threads(model, header.streams):
-        for row, width in zip(columns, widths):
-            counts = frequencies(predictions.send(symbols)[:width]) - 1.0
-            row[:width] = decoder.decode(family, counts)
-            symbols = row
+        for symbols, counts in predict_steps(model, columns, header.length):
+            symbols[:] = decoder.decode(family, counts)
     ids = from_columns(columns, header.length)
     if content_digest(ids, values) != header.content:
         raise ValueError("blob: the text read is not the one written, though file and model are right: this machine "
@@ -274,18 +267,11 @@ def general_compressors(
     before: bytes = b"",  # a text that xz and zstd may read first
 ) -> dict[str, int]:  # name -> bytes; no zstd where Python has neither its own (3.14) nor the package zstandard
     "The sizes by gzip -9, bzip2 -9, xz -9e and zstd -22."
-    try:
-        from compression.zstd import compress as zstd
-    except ImportError:
-        try:
-            from zstandard import ZstdCompressor
-        except ImportError:
-            zstd = None
-        else:
-            def zstd(data, level): return ZstdCompressor(level=level).compress(data)
     sizes = {"gzip": len(gzip.compress(data, 9, mtime=0)), "bzip2": len(bz2.compress(data, 9))}
     coders = {"xz": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)}
-    coders |= {"zstd": lambda data: zstd(data, level=22)} if zstd else {}
+    for package in ("zstandard", "compression.zstd"):
+        with suppress(ImportError):
+            coders["zstd"] = functools.partial(importlib.import_module(package).compress, level=22)
     sizes |= {name: len(coder(data)) for name, coder in coders.items()}
     if before:
         sizes |= {f"{name}_primed": len(coder(before + data)) - len(coder(before)) for name, coder in coders.items()}

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from ..basics import check_whole, evaluating
+from ..basics import check_finite, check_whole, evaluating
 
 # %% ../../nbs/13a_models.generate.ipynb #50b39437
 def likeliest(logits: torch.Tensor, count: int) -> torch.Tensor:
@@ -36,11 +36,9 @@ def likeliest(logits: torch.Tensor, count: int) -> torch.Tensor:
 
 def check_options(temperature, top_k, top_p):
     "Refuse options by which no symbol could be drawn."
-    if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature={temperature}, expected a finite number of at least 0")
+    check_finite(temperature=temperature)
     check_whole("top_k", top_k, 0)
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p={top_p}, expected above 0 and at most 1")
+    check_finite(0, 1, above=True, top_p=top_p)
 
 
 def check_logits(logits):
@@ -176,9 +174,7 @@ def stream(
         raise ValueError(f"stop={stop}, expected a symbol from 0 to {model.vocab_size - 1}, or None")
     rows = check_prompts(prompts, model.vocab_size)
     columns = lockstep(model, rows, (temperature, top_k, top_p, generator))
-    lengths = torch.tensor([len(row) for row in rows])
-    unequal = (lengths != lengths[0]).any()
-    columns = aligned(columns, lengths, length) if unequal else itertools.islice(columns, length)
+    columns = aligned(columns, torch.tensor([len(row) for row in rows]), length)
     return columns if stop is None else until_stop(columns, stop)
 
 # %% ../../nbs/13a_models.generate.ipynb #de993c46
