@@ -452,7 +452,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path, packed):
         return size, most
 
     peak(1000)  # what is allocated once
-    (small, least), (large, most) = peak(80_000), peak(640_000)
+    (small, least), (large, most) = peak(30_000), peak(240_000)
     assert large > 7 * small and most < 1.3 * least and most < 3e6
 
 

@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'LONGEST', 'SAVE_EVERY', 'PRESETS', 'Streams', 'Corpus', 'open_corpus', 'load_corpus', 'readable',
-           'samples', 'cut_after_space', 'Piece', 'Text', 'in_order', 'WordCounts', 'WordSettings', 'read_pieces',
-           'count_piece', 'count_words', 'encode_piece', 'write_ids', 'digest_once', 'describe_texts', 'as_texts',
-           'learn_vocab', 'encode_parts', 'prepare_words', 'open_words', 'published_texts', 'split_file', 'local_texts',
-           'load_words']
+           'samples', 'cut_after_space', 'Piece', 'Text', 'in_order', 'WordCounts', 'WordSettings', 'work_through',
+           'count_piece', 'count_words', 'encode_piece', 'write_ids', 'digest_once', 'as_texts', 'learn_vocab',
+           'encode_parts', 'prepare_words', 'open_words', 'local_texts', 'load_words']
 
 # %% ../../nbs/22_data.streams.ipynb #b5cf0752
 import gzip
@@ -398,16 +397,21 @@ class WordSettings:
 SAVE_EVERY = 30.0  # seconds between two states on the disk
 
 
-def read_pieces(
+def work_through(
+    function: Callable,  # of a piece
     texts: list[Text],
-    size: int,  # bytes of each, about
+    size: int,  # bytes of a piece, about
     skip: int = 0,  # pieces that are done
+    workers: int = 1,
     report: Callable[[int], None] = lambda done: None,  # called with the bytes that were read of all texts
-) -> Iterator[Piece]:
-    "The pieces of some texts, one after the other."
-    before = np.cumsum([0, *(text.size for text in texts)]).tolist()
+) -> Iterator[tuple]:  # a result, and whether it is time to save a state
+    "Call a function with the pieces of some texts, one after the other."
+    before, saved = np.cumsum([0, *(text.size for text in texts)]).tolist(), time.monotonic()
     pieces = (text.pieces(size, lambda done, start=start: report(start + done)) for text, start in zip(texts, before))
-    return islice(chain.from_iterable(pieces), skip, None)
+    for result in in_order(function, islice(chain.from_iterable(pieces), skip, None), workers):
+        due = time.monotonic() - saved >= SAVE_EVERY
+        saved = time.monotonic() if due else saved
+        yield result, due
 
 
 def count_piece(
@@ -431,16 +435,14 @@ def count_words(
 ) -> WordCounts:
     "Count the words of texts, the ends of lines as `eos`."
     counts = WordCounts.load(state) if state and state.is_file() else WordCounts(settings.limit)
-    saved = time.monotonic()
-    for words, lines in in_order(partial(count_piece, lower=settings.lower),
-                                 read_pieces(texts, settings.piece, counts.pieces, report), workers):
+    for (words, lines), due in work_through(partial(count_piece, lower=settings.lower), texts, settings.piece,
+                                            counts.pieces, workers, report):
         counts.add(words)
         if lines:
             counts.add({settings.eos: lines})
         counts.pieces += 1
-        if state and time.monotonic() - saved >= SAVE_EVERY:
+        if state and due:
             counts.save(state)
-            saved = time.monotonic()
     if state:
         counts.save(state)
     return counts
@@ -481,16 +483,14 @@ def write_ids(
             state = fresh
         with open(part, "ab") as file:
             file.truncate(state["tokens"] * width)
-            saved = time.monotonic()
-            for ids, counted in in_order(partial(encode_piece, vocab=vocab, dtype=dtype),
-                                         read_pieces(texts, piece, state["pieces"], report), workers):
+            for (ids, counted), due in work_through(partial(encode_piece, vocab=vocab, dtype=dtype), texts, piece,
+                                                    state["pieces"], workers, report):
                 file.write(ids)
                 state = {key: state[key] + counted[key] for key in fresh}
-                if time.monotonic() - saved >= SAVE_EVERY:
+                if due:
                     file.flush()
                     os.fsync(file.fileno())
                     write_json(path, state)
-                    saved = time.monotonic()
         write_json(path, state | {"whole": True})
         publish(part, dest)
     return state
@@ -515,22 +515,6 @@ def digest_once(
     if not root.exists() or os.access(root, os.W_OK):  # a corpus may lie where nothing can be written
         write_file(kept, digest)
     return digest
-
-
-def describe_texts(
-    parts: dict[str, list[Text]],
-    root: Path,  # where digests are kept
-    watch: Callable = lambda title, total: lambda done: None,  # makes a report for a progress line
-) -> dict[str, list[dict]]:
-    "The texts of each part as the corpus remembers them."
-    def described(text: Text) -> dict:
-        about = {"name": text.path.name, "bytes": text.path.stat().st_size,
-                 "sha256": digest_once(text.path, root, watch(f"digest of {text.path.name}", text.path.stat().st_size))}
-        if text.end is not None or text.start:
-            about["range"] = [text.start, text.start + text.size]
-        return about | ({"members": text.members} if text.members else {})
-
-    return {part: [described(text) for text in texts] for part, texts in parts.items()}
 
 
 def as_texts(
@@ -626,7 +610,17 @@ def prepare_words(
                 transfer.finish(total, "done")
         return report
 
-    files = describe_texts(parts, root, watch)
+    def described(text: Text, watch: Callable) -> dict:
+        size = text.path.stat().st_size
+        digest = digest_once(text.path, root, watch(f"digest of {text.path.name}", size))
+        span = {"range": [text.start, text.start + text.size]} if text.end is not None or text.start else {}
+        return {"name": text.path.name, "bytes": size, "sha256": digest, **span,
+                **({"members": text.members} if text.members else {})}
+
+    def describe(watch: Callable = lambda step, total: lambda done: None) -> dict[str, list[dict]]:
+        return {part: [described(text, watch) for text in texts] for part, texts in parts.items()}
+
+    files = describe(watch)
     same = [{key: value for key, value in about.items() if key != "name"} for part in files.values() for about in part]
     values = asdict(settings) | ({} if settings.vocab is None else {"vocab": sha256_of(settings.vocab)})
     whole = {"format": 1, "parts": [len(part) for part in files.values()], "files": same, "settings": values}
@@ -636,7 +630,7 @@ def prepare_words(
         with claimed(target / "meta.json"):
             if not (target / "meta.json").is_file():
                 results = encode_parts(target, parts, settings, workers, watch)
-                if files != describe_texts(parts, root):
+                if files != describe():
                     raise RuntimeError(f"{name}: a file of it was changed while it was read; prepare it again")
                 write_json(target / "meta.json", {"name": name, "files": files, "settings": asdict(settings) | {
                     "vocab": None if settings.vocab is None else Path(settings.vocab).name}, **results})
@@ -677,45 +671,22 @@ PRESETS = {"ptb": {"eos": "</s>"}, "wikitext103": {"eos": "<eos>"},
            "lm1b": {"eos": "<S>", "unk": "<UNK>", "min_count": 3}, "embedded": {"min_count": 2}}
 
 
-def published_texts(
-    name: str,  # "ptb", "wikitext103" or "lm1b"
-    timeout: float = 10.0,  # as in `fetch`
-    progress: bool = True,
-) -> list[Text]:  # train, valid, test
-    "The verified texts of a published corpus, in the cache folder."
-    if name == "lm1b":
-        archive = obtain(LM1B, timeout=timeout, progress=progress)
-        return [Text(archive, members=f"*/{pattern}") for pattern in (
-            "training-monolingual.tokenized.shuffled/news.en-*-of-00100",
-            "heldout-monolingual.tokenized.shuffled/news.en.heldout-00001-of-00050",
-            "heldout-monolingual.tokenized.shuffled/news.en.heldout-00000-of-00050")]
-    pattern = {"ptb": "ptb.{}.txt", "wikitext103": "wikitext-103.{}.tokens"}[name]
-    return [Text(obtain(pattern.format(part), timeout=timeout, progress=progress)) for part in PARTS]
-
-
-def split_file(
-    path: Path,  # of a plain file
-) -> list[Text]:
-    "90, 5 and 5 per cent of a file, cut after a line's end, or after a word where a line is too long."
-    if Text(path).compressed:
-        raise ValueError(f"corpus={str(path)!r}: a compressed file cannot be split; unpack it, or give three files")
-    size, cuts = path.stat().st_size, [0]
-    with open(path, "rb") as file:
-        for stop in (size - 2 * (size // 20), size - size // 20):
-            file.seek(low := max(stop - LONGEST, cuts[-1]))
-            tail = file.read(stop - low)
-            cuts.append(low + (tail.rfind(b"\n") + 1 or cut_after_space(tail)))
-    return [Text(path, start, end) for start, end in zip(cuts, [*cuts[1:], size])]
-
-
 def local_texts(
     corpus: str | Path,  # a folder, a file, or three files with commas between them
 ) -> list[Text]:  # train, valid, test
-    "The texts that a path stands for."
+    "The texts that a path stands for; one file is cut after a line's end, or after a word where a line is too long."
     path, patterns = Path(corpus).expanduser().absolute(), (
         "{}.txt", "{}.txt.gz", "wiki.{}.tokens", "wiki.{}.raw", "ptb.{}.txt")
     if path.is_file():
-        return split_file(path)
+        if Text(path).compressed:
+            raise ValueError(f"corpus={str(path)!r}: a compressed file cannot be split; unpack it, or give three files")
+        size, cuts = path.stat().st_size, [0]
+        with open(path, "rb") as file:
+            for stop in (size - 2 * (size // 20), size - size // 20):
+                file.seek(low := max(stop - LONGEST, cuts[-1]))
+                tail = file.read(stop - low)
+                cuts.append(low + (tail.rfind(b"\n") + 1 or cut_after_space(tail)))
+        return [Text(path, start, end) for start, end in zip(cuts, [*cuts[1:], size])]
     for pattern in patterns if path.is_dir() else ():
         files = [path / pattern.format(part) for part in PARTS]
         if any(file.is_file() for file in files):
@@ -743,7 +714,16 @@ def load_words(
     check_choice("default", default, names)
 
     def published(name: str, seconds: float) -> tuple:
-        return published_texts(name, seconds, progress), name, ", verified", PRESETS[name]
+        if name == "lm1b":
+            archive = obtain(LM1B, timeout=seconds, progress=progress)
+            texts = [Text(archive, members=f"*/{pattern}") for pattern in (
+                "training-monolingual.tokenized.shuffled/news.en-*-of-00100",
+                "heldout-monolingual.tokenized.shuffled/news.en.heldout-00001-of-00050",
+                "heldout-monolingual.tokenized.shuffled/news.en.heldout-00000-of-00050")]
+        else:
+            pattern = {"ptb": "ptb.{}.txt", "wikitext103": "wikitext-103.{}.tokens"}[name]
+            texts = [Text(obtain(pattern.format(part), timeout=seconds, progress=progress)) for part in PARTS]
+        return texts, name, ", verified", PRESETS[name]
 
     def embedded(why: str) -> tuple:
         files = [embedded_file(f"topics-{part}", text.encode(), folder=root) for part, text in topic_texts().items()]
