@@ -408,6 +408,7 @@ def work_through(
     "Call a function with the pieces of some texts, one after the other."
     before, saved = np.cumsum([0, *(text.size for text in texts)]).tolist(), time.monotonic()
     pieces = (text.pieces(size, lambda done, start=start: report(start + done)) for text, start in zip(texts, before))
+    workers = workers if before[-1] > size else 1  # a single piece needs no processes
     for result in in_order(function, islice(chain.from_iterable(pieces), skip, None), workers):
         due = time.monotonic() - saved >= SAVE_EVERY
         saved = time.monotonic() if due else saved
