@@ -113,6 +113,7 @@ def test_not_contiguous_inputs_are_read_right():
         close(other, one, tol=0)
 
 # %% ../nbs/02_kernels.cpu.ipynb #da741bca
+import sys
 import types as python_types
 from importlib.util import find_spec
 from pathlib import Path
@@ -164,7 +165,6 @@ def test_a_broken_kernel_is_seen(change):
 import multiprocessing
 import shutil
 import subprocess
-import sys
 import threading
 
 
