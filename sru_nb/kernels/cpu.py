@@ -455,7 +455,7 @@ def cut(rows: int, columns: int, threads: int) -> list[tuple[int, int, int, int]
 
 def launch(
     task,  # from `task_of`
-    tensors: list,  # its arrays in order: a tensor, or the address of one; None: absent
+    tensors: list,  # its arrays in order: a tensor, or one and a distance from its start in bytes; None: absent
     sizes: tuple,  # L, B, directions, k, d, and the distance between rows of the highway
     rows: int,
     columns: int,
@@ -464,7 +464,7 @@ def launch(
     threads = torch.get_num_threads()
     parts = cut(rows, columns, min(threads, max(1, sizes[0] * rows * columns // GRAIN)))
     numbers = [0, len(parts), *sizes]
-    numbers += [0 if a is None else a if type(a) is int else a.data_ptr() for a in tensors]
+    numbers += [0 if a is None else a[0].data_ptr() + a[1] if type(a) is tuple else a.data_ptr() for a in tensors]
     numbers += [0] * (PARTS - len(numbers)) + [edge for part in parts for edge in part]
     job = (ctypes.c_int64 * len(numbers))(*numbers)
     function = task.ctypes
@@ -494,10 +494,11 @@ def run_kernel(
     "Run a kernel on all rows and columns, compiled for the types that it meets."
     L, B, n, k, d = a.u.shape
     length = n * d * a.c0.itemsize  # of a row, in bytes
-    parameters = [(getattr(a, name).data_ptr(), its_letters) for name, its_letters in PARAMETERS.items()]
+    parameters = [(getattr(a, name), its_letters) for name, its_letters in PARAMETERS.items()]
     if grads is not None:
-        parameters += [(grads[name].data_ptr(), its_letters) for name, its_letters in PARAMETERS.items()]
-    rows = [first + i * length for first, its_letters in parameters for i in range(len(its_letters))]
+        parameters += [(grads[name], its_letters) for name, its_letters in PARAMETERS.items()]
+    # tensors and not addresses: whoever runs the task later keeps them alive
+    rows = [(tensor, i * length) for tensor, its_letters in parameters for i in range(len(its_letters))]
     dtypes = tuple([None if t is None else t.dtype for t in tensors])
     task = task_of(kernel, dtypes, a.c0.dtype, len(rows), a.use_tanh or None)
     run(task, tensors + rows, (L, B, n, k, d, 4 * d if k == 4 else d), n * B, d)
