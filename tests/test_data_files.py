@@ -2,12 +2,11 @@
 
 from sru_nb.data.files import (
     DownloadError, FILES, FileLock, KnownFile, Path, Progress, Timeout, Transfer, cache_dir, choose_corpus, claimed,
-    contextmanager, errno, fetch, hashlib, members, obtain, os, publish, store, tarfile, tempfile, threading, time,
-    unpack, zipfile,
+    contextmanager, errno, fetch, hashlib, io, mark_length, members, obtain, open_text, os, publish, store, tarfile,
+    tempfile, threading, time, unpack, zipfile,
 )
 
 # %% ../nbs/20_data.files.ipynb #f7bf7463
-import io
 import multiprocessing
 import random
 import signal
@@ -411,6 +410,21 @@ def test_without_a_cache_folder_files_go_to_temporary_ones(tmp_path):
         with pytest.warns(UserWarning, match="cannot be written"):
             path = store("a.txt", b"whole")
     assert path.is_relative_to(tmp_path / "temporary") and path.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_byte_order_mark_is_no_text_and_names_the_encoding(tmp_path, encoding):
+    text = "\ufeff" * encoding.endswith(("le", "be")) + "na\u00efve \U0001f642\r\nend"
+    (tmp_path / "a").write_bytes(content := text.encode(encoding))
+    assert list(open_text(tmp_path / "a")) == ["na\u00efve \U0001f642\n", "end"]
+    if encoding.startswith("utf-8"):
+        assert mark_length(content, "a") == 3 * encoding.endswith("sig")
+    else:
+        with raises(ValueError, "a: text in UTF-", "expected UTF-8"):
+            mark_length(content, "a")
+        (tmp_path / "a").write_bytes(content[:-1])
+        with raises(ValueError, "a, line ", "is no utf-"):
+            open_text(tmp_path / "a")
 
 
 def test_auto_takes_the_first_name_and_waits_less_for_it():

@@ -2,8 +2,8 @@
 
 from sru_nb.data.streams import (
     Counter, LONGEST, PARTS, Path, Piece, Streams, Text, WordCounts, claimed, count_piece, digest_once, gzip, in_order,
-    json, load_corpus, load_words, make_vocab, multiprocessing, np, open_words, os, partial, prepare_words, readable,
-    samples, sha256, split_words, sys, time, torch,
+    json, load_corpus, load_words, lower_case, make_vocab, multiprocessing, np, open_words, os, partial, prepare_words,
+    readable, samples, sha256, split_words, sys, time, torch,
 )
 
 # %% ../nbs/22_data.streams.ipynb #a142b632
@@ -28,7 +28,7 @@ import pytest
 from sru_nb.basics import Progress
 from sru_nb.data.embedded import stdlib_text
 from sru_nb.data.files import FILES, DownloadError, KnownFile
-from sru_nb.testing import close, raises
+from sru_nb.testing import close, raises, some_text
 
 # %% ../nbs/22_data.streams.ipynb #73254177
 def numbers(size):
@@ -224,6 +224,15 @@ def test_a_description_goes_into_json(tmp_path):
         "split": {"train": 90, "valid": 5, "test": 5}}
 
 
+def test_a_byte_order_mark_is_no_byte_of_a_corpus(tmp_path):
+    (tmp_path / "text").write_bytes(b"\xef\xbb\xbf" + b"0123456789" * 10)
+    corpus = load_corpus(tmp_path / "text")
+    assert bytes(corpus.vocab) == b"0123456789" and bytes(corpus.train[:3]) == b"012" and len(corpus.train) == 90
+    (tmp_path / "text").write_text("0123456789" * 10, "utf-16")
+    with raises(ValueError, "corpus=", "text in UTF-16", "expected UTF-8"):
+        load_corpus(tmp_path / "text")
+
+
 @pytest.mark.parametrize("content,message", [(b"", "an empty file"), (b"0123456789", "10 bytes"),
                                              (b"x" * 39, "39 bytes")])
 def test_a_file_that_is_too_small_is_refused(tmp_path, content, message):
@@ -256,15 +265,6 @@ def test_samples_are_pieces_of_the_text(tmp_path):
     assert readable(b"a\tb\nc\x00\xff\r") == "a\tb\nc\\x00\\xff\\r"
 
 # %% ../nbs/22_data.streams.ipynb #a4cc8284
-def some_text(seed, words=400):
-    "A text with every kind of trouble: wide spaces, empty lines, capitals that change their length, no last end."
-    rng = random.Random(seed)
-    spaces = [" "] * 9 + ["  ", "\t", "\n", "\n", "\r\n", "\n\n", "\u00a0", "\u3000", " \u2003", "\x0b", "\x1c", "\x85"]
-    names = ["the", "The", "cat", "Straße", "ΟΔΟΣ", "İx", "naïve", "日本語", "a", "\u200b", "é", "…"]
-    names += [f"w{i}" for i in range(words // 4)]
-    return "".join(rng.choice(names) + rng.choice(spaces) for _ in range(words)) + "end"
-
-
 @pytest.mark.parametrize("size", [1, 30, 1000, 1 << 20])
 @pytest.mark.parametrize("lower", [False, True])
 def test_chunks_are_the_text_and_count_like_split(size, lower):
@@ -273,7 +273,7 @@ def test_chunks_are_the_text_and_count_like_split(size, lower):
     assert "".join(piece.chunks(size)) == text
     words, lines = count_piece(piece, lower)
     assert words + Counter({"</s>": lines}) == Counter(split_words(text, lower=lower))
-    assert list(words) == list(dict.fromkeys((text.lower() if lower else text).split()))
+    assert list(words) == list(dict.fromkeys((lower_case(text) if lower else text).split()))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -313,8 +313,14 @@ def test_pieces_are_the_text_however_it_is_stored(tmp_path, size, end):
 
 
 def test_a_byte_order_mark_is_no_word(tmp_path):
-    (tmp_path / "a.txt").write_bytes("the cat\n".encode("utf-8-sig"))
-    assert ["".join(piece.chunks()) for piece in Text(tmp_path / "a.txt").pieces(100)] == ["the cat\n"]
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfa b\n")
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"\xef\xbb\xbfa b\n"))
+    for name in ("a.txt", "a.gz"):
+        for piece in Text(tmp_path / name).pieces(99):
+            assert count_piece(piece)[0] == {"a": 1, "b": 1}
+    with raises(ValueError, "text: text in UTF-16", "expected UTF-8"):
+        list(Piece("text", 0, "a b\n".encode("utf-16")).chunks())
+    assert list(Piece("text", 3, b"\xef\xbb\xbfa b").chunks()) == ["\ufeffa b"]  # there it is a character
 
 
 def test_what_has_no_white_space_is_no_text(tmp_path):
@@ -885,7 +891,7 @@ def test_word_pieces_spell_every_word(tmp_path, lower):
     corpus = prepare(paths, tmp_path, subwords=400, lower=lower)
     for part, path in zip(PARTS, paths):
         text = read_text(path)
-        text = text.lower() if lower else text
+        text = lower_case(text) if lower else text
         said = "\n".join(" ".join(line.split()) for line in text.split("\n"))
         assert corpus.decode(getattr(corpus, part)) == said == corpus.decode(corpus.encode(said))
         assert corpus.words[part] == len(split_words(text)) < len(getattr(corpus, part))

@@ -32,10 +32,10 @@ import torch
 from ..basics import check_choice, check_whole, write_file, write_json
 from .batches import Batches
 from .embedded import embedded_file, stdlib_sources, topic_texts
-from .files import (LM1B, Transfer, cache_dir, choose_corpus, claimed, digest_of, members, obtain, publish,
-                               sha256_of, undamaged, writable_dir)
+from .files import (LM1B, Transfer, cache_dir, choose_corpus, claimed, digest_of, mark_length, members,
+                               obtain, publish, sha256_of, undamaged, writable_dir)
 from .vocabulary import (ByteVocab, SubwordVocab, WordVocab, import_tokenizers, load_counts, load_vocab,
-                                    make_vocab, save_counts, save_vocab, split_words, train_subwords)
+                                    lower_case, make_vocab, save_counts, save_vocab, split_words, train_subwords)
 
 # %% ../../nbs/22_data.streams.ipynb #a31d0b66
 class Streams(Batches):
@@ -149,12 +149,14 @@ def open_corpus(
         where = "" if Path(corpus).is_absolute() else f" (the current folder is {Path.cwd()})"
         raise FileNotFoundError(f"corpus={corpus!r}: {'a folder' if path.is_dir() else 'no such file'}{where}, "
                                 "expected 'auto', 'enwik8', 'text8', 'embedded' or the path of a file")
-    size, name = path.stat().st_size, name or path.name
+    with open(path, "rb") as file:
+        mark = mark_length(file.read(4), f"corpus={corpus!r}")
+    size, name = path.stat().st_size - mark, name or path.name
     small = size // 20  # 5 %, rounded down
     if small < 2:
         raise ValueError(f"corpus={corpus!r}: {f'{size} bytes' if size else 'an empty file'}, "
                          "expected at least 40 bytes, so that 5 % of them hold one input and one target")
-    data, counts = np.memmap(path, np.uint8, "r"), np.zeros(256, np.int64)
+    data, counts = np.memmap(path, np.uint8, "r", mark), np.zeros(256, np.int64)
     for start in range(0, size, 1 << 20):
         counts += np.bincount(data[start : start + (1 << 20)], minlength=256)
     parts = dict(zip(PARTS, np.split(data, (size - 2 * small, size - small))))
@@ -229,9 +231,9 @@ class Piece:
 
     def chunks(self, size: int = 1 << 20) -> Iterator[str]:
         "The text of the piece, about a megabyte at a time."
+        start = mark_length(self.content[:4], self.name) if self.start == 0 else 0
         if (zero := self.content.find(b"\0")) >= 0:
             raise ValueError(f"{self.name}: a zero byte at byte {self.start + zero:,}, expected text in UTF-8")
-        start = 3 if self.start == 0 and self.content.startswith(b"\xef\xbb\xbf") else 0  # behind a byte order mark
         while start < len(self.content):
             end = len(self.content)
             if end - start > size and (cut := cut_after_space(self.content, start + size)) > start:
@@ -423,7 +425,7 @@ def count_piece(
     counts, lines = Counter(), 0
     for text in piece.chunks():
         lines += text.count("\n")
-        counts.update((text.lower() if lower else text).split())
+        counts.update((lower_case(text) if lower else text).split())
     return counts, lines
 
 
