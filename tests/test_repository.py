@@ -1,9 +1,13 @@
 """The rules that hold between the notebooks. Written by hand: no single notebook could hold them."""
 
 import ast
+import hashlib
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
@@ -367,3 +371,33 @@ def test_every_requirement_of_the_tests_is_pinned():
     cfg = read_settings(ROOT)
     for key in ("requirements", "train_requirements", "dev_requirements"):
         assert {normal(name) for name in cfg[key].split()} <= pinned
+
+
+def build(folder, *kinds):
+    """Build distributions of what lies in a folder: the wheel's files with their hashes, and the files built."""
+    code = "; ".join(["from setuptools import build_meta", *(f"print(build_meta.build_{kind}('.'))" for kind in kinds)])
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+    return contents, wheel, *folder.glob("*.tar.gz")
+
+
+def test_the_sdist_builds_the_same_wheel_with_the_jobs(tmp_path):
+    for path in tracked():
+        target = tmp_path / "clone" / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    contents, wheel, sdist = build(tmp_path / "clone", "wheel", "sdist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    assert contents == build(tmp_path / sdist.name.removesuffix(".tar.gz"), "wheel")[0]
+    modules = {f"sru_nb/{path.relative_to(ROOT / 'sru_nb').as_posix()}" for path in (ROOT / "sru_nb").rglob("*.py")}
+    jobs = {f"sru_nb/nbs/{path.name}" for path in JOB_NOTEBOOKS}
+    assert modules | jobs | {"sru_nb/py.typed"} <= contents.keys() and wheel.stat().st_size < 2e6
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in contents if name.endswith("METADATA")]
+        metadata = archive.read(name).decode()
+    assert "Project-URL: Paper, https://" in metadata and "Classifier: Typing :: Typed" in metadata
+    assert "Classifier: Programming Language :: Python :: 3.10" in metadata
