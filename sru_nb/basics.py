@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['check_whole', 'check_probability', 'check_finite', 'check_choice', 'check_text', 'patch', 'sync',
-           'replacing', 'write_file', 'write_json', 'own_memory', 'evaluating', 'format_count', 'format_duration',
-           'in_notebook', 'Progress']
+           'replacing', 'write_file', 'write_json', 'file_digest', 'own_memory', 'evaluating', 'format_count',
+           'format_duration', 'in_notebook', 'Progress']
 
 # %% ../nbs/00a_basics.ipynb #7fc12f13
 import builtins
+import hashlib
 import json
 import math
 import os
@@ -139,6 +140,18 @@ def write_json(
 ):
     "Write a JSON file whole or not at all."
     write_file(path, json.dumps(value, indent=1) + "\n")
+
+# %% ../nbs/00a_basics.ipynb #950b2e1b
+def file_digest(
+    path: str | Path,
+    algorithm: str = "sha256",  # or another of `hashlib`
+) -> str:  # hexadecimal digits
+    "The digest of a file of any size."
+    digest, block = hashlib.new(algorithm, usedforsecurity=False), bytearray(1 << 20)
+    with open(path, "rb", buffering=0) as file:
+        while count := file.readinto(block):
+            digest.update(memoryview(block)[:count])
+    return digest.hexdigest()
 
 # %% ../nbs/00a_basics.ipynb #404f65a1
 def own_memory(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FILES', 'AVERAGED', 'CheckpointError', 'pack', 'unpack', 'random_states', 'set_random_states', 'weights_of',
-           'file_sha256', 'write_files', 'checkpoints', 'step_of', 'best_of', 'prune', 'plain', 'save_checkpoint',
-           'verify', 'newest_checkpoint', 'differences', 'load_weights', 'load_checkpoint', 'best_checkpoint']
+           'write_files', 'checkpoints', 'step_of', 'best_of', 'prune', 'plain', 'save_checkpoint', 'verify',
+           'newest_checkpoint', 'differences', 'load_weights', 'load_checkpoint', 'best_checkpoint']
 
 # %% ../nbs/32_checkpoint.ipynb #1fd35c13
 import hashlib
@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from .basics import check_whole, own_memory, sync, write_json
+from .basics import check_whole, file_digest, own_memory, sync, write_json
 
 
 class CheckpointError(Exception):
@@ -104,15 +104,6 @@ FILES = ("model.safetensors", "optimizer.safetensors", "state.safetensors", "sta
 AVERAGED = "averaged.safetensors"  # there if a moving average of the weights was saved
 
 
-def file_sha256(path: Path) -> str:
-    "The SHA-256 of a file."
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def write_files(folder: Path, model: torch.nn.Module, optimizer, averaged: torch.nn.Module | None, state: dict):
     "Write the files of a checkpoint and their manifest, and wait until they are on the disk."
     (weights, header), moments, others = weights_of(model), {}, {}
@@ -124,7 +115,7 @@ def write_files(folder: Path, model: torch.nn.Module, optimizer, averaged: torch
         save_file(own_memory(tensors), folder / name, metadata=header if name in (FILES[0], AVERAGED) else None)
         shutil.copymode(folder / "state.json", folder / name)  # safetensors lets only the owner read
         sync(folder / name)
-    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
+    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": file_digest(folder / name)}
              for name in (*parts, "state.json")}
     write_json(folder / "manifest.json", {"format": 1, "files": files})
 
@@ -218,7 +209,7 @@ def verify(
             raise CheckpointError(f"{path}: format {manifest['format']!r}, expected 1")
         listed = {name: manifest["files"][name] for name in dict.fromkeys((*FILES, *manifest["files"]))}
         for name in files or listed:
-            size, digest = (path / name).stat().st_size, file_sha256(path / name)
+            size, digest = (path / name).stat().st_size, file_digest(path / name)
             if size != listed[name]["bytes"]:
                 raise CheckpointError(f"{path / name} has {size} bytes, its manifest says {listed[name]['bytes']}")
             if digest != listed[name]["sha256"]:

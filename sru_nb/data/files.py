@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['ALGORITHMS', 'MARKS', 'GITHUB', 'KIM', 'LM1B', 'MAHONEY', 'DEEPAI', 'SMERITY', 'STATMT', 'WIKITEXT', 'PTB',
-           'SQUAD', 'XQUAD', 'FILES', 'cache_dir', 'writable_dir', 'digest_of', 'sha256_of', 'is_verified', 'claimed',
-           'publish', 'DownloadError', 'provide', 'store', 'Transfer', 'encoding_of', 'mark_length', 'open_text',
-           'fetch', 'undamaged', 'unpack', 'members', 'KnownFile', 'obtain', 'choose_corpus']
+           'SQUAD', 'XQUAD', 'FILES', 'cache_dir', 'writable_dir', 'sha256_of', 'is_verified', 'claimed', 'publish',
+           'DownloadError', 'provide', 'store', 'Transfer', 'encoding_of', 'mark_length', 'open_text', 'fetch',
+           'undamaged', 'unpack', 'members', 'KnownFile', 'obtain', 'choose_corpus']
 
 # %% ../../nbs/20_data.files.ipynb #f4c4e9ba
 import codecs
@@ -40,7 +40,7 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock, Timeout
 
-from ..basics import Progress, check_choice, check_finite, format_duration, sync, write_file
+from ..basics import Progress, check_choice, check_finite, file_digest, format_duration, sync, write_file
 
 # %% ../../nbs/20_data.files.ipynb #87713af6
 def cache_dir() -> Path:  # absolute, exists
@@ -74,26 +74,10 @@ def writable_dir(
 ALGORITHMS = {64: "sha256", 40: "sha1"}  # by the number of hexadecimal digits
 
 
-def digest_of(
-    file: BinaryIO,  # open; it is read from its first byte
-    algorithm: str = "sha256",  # or another of `hashlib`
-    report: Callable[[int], None] = lambda done: None,  # called with the bytes that were read
-) -> str:  # hexadecimal digits
-    "Digest of an open file."
-    file.seek(0)
-    sha, block, done = hashlib.new(algorithm, usedforsecurity=False), bytearray(1 << 20), 0
-    while count := file.readinto(block):
-        sha.update(memoryview(block)[:count])
-        done += count
-        report(done)
-    return sha.hexdigest()
-
-
 @lru_cache(maxsize=256)
 def _digest_at(path: str, algorithm: str, *stamp: int) -> str:
     "Digest of the file at `path`; the stamp makes a changed file another key."
-    with open(path, "rb") as file:
-        return digest_of(file, algorithm)
+    return file_digest(path, algorithm)
 
 
 def sha256_of(
@@ -331,7 +315,7 @@ def _complete(part: BinaryIO, url: str, sha256: str, size: int | None, timeout: 
                 raise
             best = present
             continue
-        if (actual := digest_of(part)) == sha256:
+        if (actual := file_digest(part.name)) == sha256:
             return
         part.truncate(0)
         if not inherited:
