@@ -152,8 +152,8 @@ def save(ctx, others, arguments):
 
 def saved(ctx):
     "The other tensors, and the arguments, that `save` has kept."
-    others, tensors, flags = (ctx.saved_tensors[:-len(TENSORS)], iter(ctx.saved_tensors[-len(TENSORS):]),
-                              iter(ctx.flags))
+    kept = ctx.saved_tensors  # once: a checkpoint computes them anew
+    others, tensors, flags = kept[:-len(TENSORS)], iter(kept[-len(TENSORS):]), iter(ctx.flags)
     return others, Arguments(*[next(tensors if name in TENSORS else flags) for name in ARGUMENTS])
 
 

@@ -10,7 +10,7 @@ __all__ = ['STATE', 'from_interleaved', 'to_interleaved', 'check_input', 'check_
 import copy
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -43,15 +43,17 @@ def to_interleaved(
 def check_input(
     x,  # what a user gave as the input
     features: int,  # its last dimension
-    weight: torch.Tensor,  # whose type and device it must have
+    weight: torch.Tensor | None = None,  # whose type and device it must have
 ):
     "Refuse an input of another width, type or device than the weights."
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"input is {type(x).__name__}, expected a tensor or a PackedSequence")
+    if x.ndim and x.shape[-1] != features:
+        raise ValueError(f"input has {x.shape[-1]} features, expected input_size = {features}")
+    if weight is None:
+        return
     if not x.is_floating_point():
         raise TypeError(f"input has dtype {x.dtype}, expected {weight.dtype} as the weights")
-    if x.shape[-1] != features:
-        raise ValueError(f"input has {x.shape[-1]} features, expected input_size = {features}")
     if x.device != weight.device:
         raise ValueError(f"input is on {x.device}, expected {weight.device} as the weights")
     if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
@@ -105,6 +107,8 @@ def zero_at_pads(
 class Layer(nn.Module):
     "What follows the products in a layer: gates, recurrence, highway, norm. A subclass brings the products."
 
+    in_stack = False  # True: the input is zero at pads already, as the stack or the layer before has made it
+
     def __init__(self, input_size, hidden_size, dropout, bidirectional, use_tanh, highway_bias, has_skip_term,
                  layer_norm, rescale, v1, amp_recurrence_fp16, normalize_after, weight_c_init):
         super().__init__()
@@ -154,7 +158,7 @@ def as_sequence(
         shape = input.shape[-2], self.output_size
         check_tensor("c0", c0, STATE, shape, "(B, directions * hidden_size)", input.device)
     mask_pad = check_mask(mask_pad, input.shape[:-1], "(L, B)" if input.ndim == 3 else "(B,)", input.device)
-    input = zero_at_pads(input, mask_pad)
+    input = input if self.in_stack else zero_at_pads(input, mask_pad)
     return (input, mask_pad) if input.ndim == 3 else (input[None], None if mask_pad is None else mask_pad[None])
 
 
@@ -361,6 +365,12 @@ class Stack(nn.Module):
             raise ValueError(f"{name} has {len(value)} entries, expected num_layers = {self.num_layers}")
         return value
 
+    def set_layers(self, layers: Iterable[Layer]):
+        "Take the layers, whose input is from now on the stack's concern."
+        self.rnn_lst = nn.ModuleList(layers)
+        for layer in self.rnn_lst:
+            layer.in_stack = True
+
     def reset_parameters(self):
         "Draw new initial values."
         for module in (*self.rnn_lst, self.input_to_hidden):
@@ -388,7 +398,7 @@ def run(
     "An input in any form through the layers; what does not fit is refused."
     packed = isinstance(input, PackedSequence)
     x, lengths = pad_packed_sequence(input) if packed else (input, None)
-    check_input(x, self.input_size, self.rnn_lst[0].bias)
+    check_input(x, self.input_size)
     if packed and mask_pad is not None:
         raise ValueError("mask_pad is given beside a PackedSequence, expected one of them: "
                          "a PackedSequence has its lengths")
@@ -409,7 +419,9 @@ def run(
         check_tensor("c0", c0, STATE, shape, "(num_layers, B, directions * hidden_size)", x.device)
         states = c0.unbind(0)
     x = zero_at_pads(x, mask_pad)
-    h, last, *more = layers(x if self.input_to_hidden is None else self.input_to_hidden(x), states, mask_pad)
+    if self.input_to_hidden is not None:
+        x = self.input_to_hidden(x)
+    h, last, *more = layers(x, states, mask_pad)
     c = torch.stack(last)  # (layers, B, directions * d)
     if self.nn_rnn_compatible_return:
         c = c.unflatten(2, (self.num_directions, -1)).transpose(1, 2).flatten(0, 1).contiguous()
@@ -453,7 +465,7 @@ class SRU(Stack):
         modules = self.for_each_layer("custom_m", list(custom_m) if several else custom_m)
         modules = modules if several else [copy.deepcopy(module) for module in modules]
         projections = self.for_each_layer("projection_size", list(projection_size) if exact else projection_size)
-        self.rnn_lst = nn.ModuleList(
+        self.set_layers(
             SRUCell(n, hidden_size, dropout if i + 1 < num_layers else 0.0, rnn_dropout, bidirectional, projections[i],
                     use_tanh, highway_bias, has_skip_term, layer_norm, rescale, v1, modules[i], amp_recurrence_fp16,
                     normalize_after, weight_c_init, exact)
@@ -474,7 +486,7 @@ def forward(
     def layers(x, states, mask_pad):
         last = []
         for layer, state in zip(self.rnn_lst, states):
-            x, c = layer.recur(*layer.products(x), x, state, mask_pad)
+            x, c = layer(x, state, mask_pad)
             last.append(c)
         return x, last
 

@@ -41,7 +41,7 @@ def pads_last(
 
 # %% ../../nbs/14_models.classifier.ipynb #ebae68d8
 def through_packed(
-    rnn: nn.RNNBase,  # nn.LSTM or nn.GRU
+    rnn: nn.Module,  # nn.LSTM or nn.GRU
     x: torch.Tensor,  # (L, B, n)
     mask_pad: torch.Tensor,  # (L, B) bool, pads last
 ) -> torch.Tensor:  # (L, B, D)
@@ -89,8 +89,15 @@ class Pooling(nn.Module):
         scores = self.score(h)  # under autocast of a smaller type than h
         return scores.masked_fill(pads, torch.finfo(scores.dtype).min).softmax(0).masked_fill(pads, 0)
 
-    def forward(self, h: torch.Tensor, mask_pad: torch.Tensor) -> torch.Tensor:  # (L, B, D), (L, B) -> (B, D)
-        return (self.weights(h, mask_pad) * h).sum(0)
+    def forward(
+        self,
+        h: torch.Tensor,  # (L, B, D)
+        mask_pad: torch.Tensor,  # (L, B) bool
+        with_weights: bool = False,
+    ):  # (B, D), or with its weights (L, B, D or 1)
+        weights = self.weights(h, mask_pad)
+        vector = (weights * h).sum(0)
+        return (vector, weights) if with_weights else vector
 
     def extra_repr(self) -> str:
         return self.how
@@ -225,7 +232,7 @@ def steps(
 ) -> torch.Tensor:  # (L, B, D), of a CNN its input (L, B, n)
     "What the encoder returns at each step."
     x = self.inputs(ids, mask_pad, shift)
-    if isinstance(self.rnn, nn.RNNBase):
+    if self.unit in ("lstm", "gru"):
         return through_packed(self.rnn, x, mask_pad)
     return x if self.rnn is None else self.rnn(x, mask_pad=mask_pad)[0]
 

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..basics import check_choice, evaluating, patch
-from ..matmul import matmul
+from ..matmul import Linear
 from .adaptive import AdaptiveEmbedding, AdaptiveSoftmax, adaptive_parameters
 from .hub import HubModel
 from ..sru import SRU, gates, layer_costs
@@ -186,14 +186,15 @@ class LanguageModel(nn.Module, HubModel, pipeline_tag="text-generation", tags=("
         if tie_weights and (embedding_size not in (0, hidden_size) or cutoffs):
             raise ValueError(f"tie_weights with embedding_size={embedding_size}, cutoffs={cutoffs}, expected the width "
                              f"of the head, {hidden_size}, and no cutoffs (adaptive weights are always tied)")
-        self.vocab_size, self.unit, self.memory_size, self.tied = vocab_size, unit, memory_size, tie_weights
+        self.vocab_size, self.unit, self.memory_size = vocab_size, unit, memory_size
+        self.tied, self.adaptive = tie_weights, bool(cutoffs)
         size = hidden_size if tie_weights or cutoffs else embedding_size or min(vocab_size, hidden_size)
         if cutoffs:
             self.head = AdaptiveSoftmax(vocab_size, hidden_size, embedding_size or hidden_size,
                                         cutoffs_below(cutoffs, vocab_size), dropout=embedding_dropout)
             self.embedding = AdaptiveEmbedding(self.head, tie_projections, not layer_norm, embedding_dropout)
         else:
-            self.embedding, self.head = nn.Embedding(vocab_size, size), nn.Linear(hidden_size, vocab_size)
+            self.embedding, self.head = nn.Embedding(vocab_size, size), Linear(hidden_size, vocab_size)
             if tie_weights:
                 self.head.weight = self.embedding.weight
         self.dropout = nn.Dropout(dropout)
@@ -278,10 +279,10 @@ def forward(
     x = self.dropout(self.embedding(ids))
     h, state = self.attend(x, state or {"c": None}) if self.unit == "srupp" else self.rnn(x, state)
     h = self.dropout(h).flatten(0, 1)
-    if isinstance(self.head, AdaptiveSoftmax):
-        scores = self.head.log_prob(h) if targets is None else self.head(h, targets.flatten()).mean()
+    if self.adaptive:
+        scores = self.head(h) if targets is None else self.head(h, targets.flatten()).mean()
     else:
-        scores = matmul(h, self.head.weight.t()) + self.head.bias
+        scores = self.head(h)
         if targets is not None:
             scores = F.cross_entropy(scores, targets.flatten())
     return (scores.view(*ids.shape, -1) if targets is None else scores), state
@@ -400,8 +401,9 @@ def inspect_layers(
     with evaluating(model):
         x = getattr(model, "inputs", model.embedding)(ids.to(next(model.parameters()).device)[:, None])
         for cell in model.rnn.rnn_lst:
+            h, _ = cell(x)  # first, so that weights which its hooks compute are those of today
             values.append(look(cell, x))
-            x, _ = cell(x)
+            x = h
     return values
 
 

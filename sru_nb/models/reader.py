@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..basics import check_choice, check_probability, check_whole, evaluating, patch
-from ..matmul import matmul
+from ..matmul import Linear
 from .classifier import Pooling, check_vectors, pads_last, through_packed
 from .hub import HubModel
 from .language import layer_parameters
@@ -56,7 +56,7 @@ class Alignment(nn.Module):
 
     def __init__(self, size: int):
         super().__init__()
-        self.alpha = nn.Linear(size, size)
+        self.alpha = Linear(size, size)
         nn.init.normal_(self.alpha.weight, std=4 / math.sqrt(size)), nn.init.zeros_(self.alpha.bias)
 
     def forward(
@@ -66,7 +66,7 @@ class Alignment(nn.Module):
         question_pad: torch.Tensor,  # (M, B) bool
     ) -> tuple[torch.Tensor, torch.Tensor]:  # (L, B, n) means of q; (B, L, M) their weights
         both = torch.cat([x, q])
-        a, b = F.relu(matmul(both, self.alpha.weight.t()) + self.alpha.bias).transpose(0, 1).split((len(x), len(q)), 1)
+        a, b = F.relu(self.alpha(both)).transpose(0, 1).split((len(x), len(q)), 1)
         scores = (a @ b.transpose(1, 2)).float()
         weights = scores.masked_fill(question_pad.t()[:, None], torch.finfo(scores.dtype).min).softmax(-1).to(q.dtype)
         return (weights @ q.transpose(0, 1)).transpose(0, 1), weights
@@ -86,7 +86,7 @@ class Encoder(nn.Module):
     def __init__(self, kind: str, input_size: int, hidden_size: int, num_layers: int, dropout: float, concat: bool,
                  attention_size: int = 0, layer_norm: bool = False):
         super().__init__()
-        check_choice("encoder", kind, READER_ENCODERS)
+        self.kind = check_choice("encoder", kind, READER_ENCODERS)
         check_whole("num_layers", num_layers, 1), check_whole("hidden_size", hidden_size, 1)
         self.concat, self.dropout, self.layers = concat, check_probability("rnn_dropout", dropout), nn.ModuleList()
         for n in [input_size] + [2 * hidden_size] * (num_layers - 1):
@@ -103,7 +103,7 @@ class Encoder(nn.Module):
     def forward(self, x: torch.Tensor, mask_pad: torch.Tensor) -> torch.Tensor:  # (L, B, n), (L, B) -> (L, B, D)
         outputs = []
         for layer in self.layers:
-            if isinstance(layer, nn.RNNBase):
+            if self.kind in ("lstm", "gru"):
                 x = through_packed(layer, locked_dropout(x, self.dropout, self.training), mask_pad)
             else:
                 x = layer(x, mask_pad=mask_pad)[0]
@@ -199,8 +199,7 @@ def inside(self: Reader, context, features, context_pad, question, question_pad,
     x = torch.cat([x, means, reordered(features), *(embedding(tag) for embedding, tag in zip(self.tags, tags))], -1)
     h = locked_dropout(self.passage(x, context_pad), self.dropout, self.training)
     q = locked_dropout(self.question(q, question_pad), self.dropout, self.training)
-    weights = self.merge.weights(q, question_pad)
-    vector = (weights * q).sum(0)
+    vector, weights = self.merge(q, question_pad, True)
     scores = self.pointers(h, vector).float()
     scores = scores.masked_fill(context_pad[..., None], torch.finfo(scores.dtype).min)
     scores = torch.empty_like(scores).scatter(0, order[..., None].expand(scores.shape), scores)  # as the words came
