@@ -177,18 +177,27 @@ def wait_for(condition, seconds=10):
         time.sleep(0.005)
 
 
+def begun(folder, url):
+    "A process that has fetched 20,000 bytes, and its part."
+    process, part = started(fetch, url, SHA, folder=folder, progress=False), folder / "corpus.bin.part"
+    wait_for(lambda: part.exists() and part.stat().st_size >= 20_000)
+    return process, part
+
+
+def kill(process):
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 @forks
 def test_a_killed_fetch_is_resumed_and_its_lock_is_gone(tmp_path):
-    part = tmp_path / "corpus.bin.part"
     with serving(BODY, pause=0.05) as (url, seen):
-        process = started(fetch, url, SHA, folder=tmp_path, progress=False)
-        wait_for(lambda: part.exists() and part.stat().st_size >= 20_000)
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
+        process, part = begun(tmp_path, url)
+        kill(process)
         kept = part.stat().st_size
         assert fetch(url, SHA, folder=tmp_path, progress=False).read_bytes() == BODY
     assert seen == [None, f"bytes={kept}-"] and listing(tmp_path) == ["corpus.bin"]
@@ -207,14 +216,11 @@ def test_processes_that_want_the_same_file_download_it_once(tmp_path):
 
 @forks
 def test_a_waiting_process_takes_over_from_a_killed_one(tmp_path):
-    part = tmp_path / "corpus.bin.part"
     with serving(BODY, pause=0.05) as (url, seen):
-        first = started(fetch, url, SHA, folder=tmp_path, progress=False)
-        wait_for(lambda: part.exists() and part.stat().st_size >= 20_000)
+        first, _ = begun(tmp_path, url)
         second = started(fetch, url, SHA, folder=tmp_path, progress=False)
         time.sleep(0.1)
-        os.kill(first.pid, signal.SIGKILL)
-        first.join()
+        kill(first)
         second.join()
     assert second.exitcode == 0 and len(seen) == 2 and seen[1] is not None
     assert (tmp_path / "corpus.bin").read_bytes() == BODY

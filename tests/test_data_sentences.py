@@ -265,6 +265,13 @@ def test_a_table_with_a_byte_order_mark_is_read_in_its_encoding(tmp_path, suffix
     assert corpus.parts["all"].tokens == [tokenize(text, "words") for text, _ in rows]
 
 
+def test_a_text_of_several_lines_is_a_text(tmp_path):
+    rows = "".join(f'"Dear all,\nWell, yes\n1, 2\nnot 5"" but 6"" {i}",{i % 2}\n' for i in range(20))
+    (tmp_path / "t.csv").write_text("text,label\n" + rows)
+    texts = load_table(tmp_path / "t.csv").parts["all"].tokens
+    assert len(texts) == 20 and texts[7][-4:] == ["but", "6", '"', "7"]
+
+
 def test_a_cell_may_have_any_length(tmp_path):
     long, limit = "word " * 30_000, csv.field_size_limit()
     for suffix, mark in ((".csv", ","), (".tsv", "\t")):
@@ -298,6 +305,7 @@ def test_tables_of_three_parts_are_kept_apart(tmp_path):
     ("a.csv", b"text,label\na,1\n\"b,1\nhe said \"c\",1\n", "a.csv, line 3: ',' expected"),
     ("a.csv", b"text,label\n\"a\nb\",\"1\nc,0\nd,1\n", "a.csv, line 3: unexpected end of data in line 5, in the cell"),
     ("a.csv", b"text,label\n\"a\nb\",1,2\nc,0\n", "a.csv, line 2: 3 columns, the first line names 2"),
+    ("a.csv", b"text,label\na,1\n\"b,1\nc,0\n5\",1\nd,0\n", "a.csv, line 3: a quote opens here, and the cell holds"),
     ("a.csv", b"text,label,text\na,1,b\n", "a.csv, line 1: the column 'text' is named twice"),
     ("a.tsv", b"\xef\xbb\xbftext\t label\tlabel\t\t\na\t1\t2\t\t\n", "a.tsv, line 1: the column 'label' is named"),
     ("a.jsonl", b"{\"text\": \"a\", \"label\": 1, \"text\": \"b\"}\n", "line 1: the column 'text' is named twice"),

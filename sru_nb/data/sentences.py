@@ -406,9 +406,10 @@ def labelled_texts(
     text: str,  # name of the column
     label: str,  # name of the column
     secret: int | None = None,  # stands for a label that is not published
+    quoted: bool = False,  # cells may be quoted
 ) -> list[tuple[str, str | int]]:
-    "Text and label of every row."
-    pairs = []
+    "Text and label of every row; refused if a quoted cell holds whole rows, since its quote was not meant to open."
+    pairs, inside = [], []
     for where, row in rows:
         for column in (text, label):
             if column not in row:
@@ -423,6 +424,11 @@ def labelled_texts(
                 raise ValueError(f"{where}, column {column!r}: {row[column]!r}, expected {expected}")
             check_text(f"{where}, column {column!r}", str(row[column]))
         pairs.append((row[text], value))
+        lines = [line.split(",") for line in row[text].split("\n")[1:-1]] if quoted else []
+        inside += [(where, dict(zip(row, cells))[label]) for cells in lines if len(cells) == len(row)]
+    known = {value for _, value in pairs}
+    if swallowed := next((where for where, value in inside if value in known), None):
+        raise ValueError(f"{swallowed}: a quote opens here, and the cell holds whole rows, expected a text")
     return pairs
 
 
@@ -462,7 +468,8 @@ def load_table(
     for path in paths.values():
         if path.suffix in TABLES and not path.is_file():
             raise FileNotFoundError(f"{path}: no such file")
-    texts = {part: labelled_texts(table_rows(path), text, label) for part, path in paths.items()}
+    texts = {part: labelled_texts(table_rows(path), text, label, quoted=path.suffix == ".csv")
+             for part, path in paths.items()}
     files = {path.name: sha256_of(path) for path in paths.values()}
     return labelled_corpus(Path(train).stem, ", ".join(files), digest_of_files(files), texts, tokens, files)
 
