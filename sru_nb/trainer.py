@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Interrupted', 'Signals', 'read_records', 'RunLog', 'build_accelerator', 'Meter', 'Totals', 'Budget',
-           'Trainer', 'NonFiniteLoss', 'average_of_weights', 'Agreed', 'load_best', 'history', 'plot_history']
+           'Trainer', 'NonFiniteLoss', 'OutOfTime', 'AveragedWeights', 'Agreed', 'load_best', 'history', 'plot_history']
 
 # %% ../nbs/33_trainer.ipynb #291b9a13
 import atexit
@@ -13,12 +13,14 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -29,12 +31,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, gather_object, recursively_apply
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .basics import (Progress, check_choice, check_finite, check_probability, check_whole, evaluating,
                            format_count, format_duration, patch)
-from .checkpoint import (best_checkpoint, checkpoints, load_checkpoint, load_weights, random_states,
-                               save_checkpoint, set_random_states)
+from .checkpoint import (CheckpointError, best_checkpoint, checkpoints, load_checkpoint, load_weights,
+                               newest_checkpoint, random_states, save_checkpoint, set_random_states)
 
 # %% ../nbs/33_trainer.ipynb #14a584de
 class Interrupted(RuntimeError):
@@ -115,12 +116,13 @@ def build_accelerator(
     trackers: Sequence[str] = (),  # of accelerate, beside metrics.jsonl and TensorBoard: "wandb", "mlflow", ...
 ) -> Accelerator:
     "What puts a model on its device; under torchrun, one of many processes."
-    kinds, kind = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}, torch.device("cpu")
+    kinds = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
     check_choice("precision", precision, kinds)
-    if device != "auto" and (kind := torch.device(device)).type not in ("cpu", "cuda"):
-        raise ValueError(f"device={device!r}, expected auto, cpu or cuda")
-    if kind.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but PyTorch finds no GPU")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise ValueError(f"device={device!r}, expected auto, cpu, cuda or cuda:1")
+    kind = torch.device("cpu" if device == "auto" else device)
+    if kind.type == "cuda" and not (kind.index or 0) < torch.cuda.device_count():
+        raise ValueError(f"device={device!r}, but PyTorch finds {torch.cuda.device_count() or 'no'} GPU")
     if kind.index is not None:
         torch.cuda.set_device(kind)
     cpu = device == "cpu" or not torch.cuda.is_available()
@@ -191,6 +193,11 @@ class Budget:
     saving: float = 0  # seconds, the last time
 
     @property
+    def measuring(self) -> float:
+        "The seconds that an evaluation may take: a quarter of the run."
+        return self.max_seconds / 4 or math.inf
+
+    @property
     def last_step(self) -> int:
         "Where the run ends by steps or epochs; 0: nowhere."
         return min(filter(None, (self.max_steps, self.epoch_steps)), default=0)
@@ -198,6 +205,10 @@ class Budget:
     def is_late(self, seconds: float, a_step: float) -> bool:  # seconds of the run so far and of a step
         "Whether an evaluation, a save and another step would not fit."
         return 0 < self.max_seconds <= seconds + self.evaluating + self.saving + 2 * a_step
+
+    def must_measure(self, seconds: float) -> bool:  # seconds of the run so far
+        "Whether an evaluation is due because its time is not known yet."
+        return 0 < self.max_seconds <= seconds + self.measuring + self.saving and not self.evaluating
 
     def reached(self, step: int, waited: int, late: bool) -> str | None:
         "The limit that is reached, by name."
@@ -255,7 +266,7 @@ class Trainer:
         self.accelerator = self.accelerator or build_accelerator(next(self.model.parameters()).device.type)
         self.main = self.accelerator.is_main_process  # the process that writes
         self.parallel, self.stepper = self.model, self.optimizer  # until accelerate has wrapped them
-        self.step, self.carried, self.best, self.averaged, self.metrics = 0, None, None, None, {}
+        self.step, self.carried, self.best, self.averaged, self.metrics, self.parts = 0, None, None, None, {}, {}
         self.steps_an_epoch = -(-len(self.batches) // self.accumulate)
         self.budget = Budget(self.max_steps, self.epochs * self.steps_an_epoch, self.max_seconds, self.patience)
         self.meter, self.total = Meter(), Totals()
@@ -379,7 +390,7 @@ def update(self: Trainer, finite: bool):
     if not finite or self.stepper.step_was_skipped:
         self.total.skipped += 1
     elif self.averaged is not None:
-        self.averaged.update_parameters(self.model)
+        self.averaged.update(self.model)
     self.step += 1
     if self.step % self.steps_an_epoch == 0:
         self.carried = None
@@ -401,20 +412,73 @@ def endless_batches(self: Trainer) -> Iterator:
             raise ValueError(f"batches: an epoch ended {left} short of len(batches) = {length}")
 
 # %% ../nbs/33_trainer.ipynb #5468c2f9
+class OutOfTime(RuntimeError):
+    "An evaluation took longer than it may."
+
+
+@patch
+def in_time(
+    self: Trainer,
+    batches: Iterable,  # with a length
+    part: str = "valid",  # of the data, for `parts`
+) -> Iterator:
+    "The batches of a measurement: all, or those that a quarter of `max_seconds` allows, and at least one."
+    end, count = time.monotonic() + self.budget.measuring, len(batches)
+    self.parts[part] = 1.0
+    for done, batch in enumerate(batches, 1):
+        yield batch
+        if done < count and time.monotonic() >= end:
+            self.parts[part] = done / count
+            self.line.say(f"{part}: {done} of {count} batches measured, as max_seconds={self.max_seconds:g} allows")
+            return
+
+
+@patch
+def evaluate_in_time(self: Trainer, model: torch.nn.Module) -> dict[str, float]:  # empty: there was not the time
+    "What `evaluate` returns; an evaluation that does not go through `in_time` is left out if it takes too long."
+    end = time.monotonic() + self.budget.measuring
+
+    def check(*call):
+        if time.monotonic() >= end and "valid" not in self.parts:
+            raise OutOfTime
+
+    alone = self.accelerator.num_processes == 1  # others would wait
+    hook = model.register_forward_pre_hook(check) if self.max_seconds and alone else None
+    try:
+        return {name: float(value) for name, value in self.evaluate(model).items()}
+    except OutOfTime:
+        self.parts["valid"] = 0.0
+        self.line.say(f"step {self.step} | no evaluation: it takes a quarter of max_seconds={self.max_seconds:g} and "
+                      "more; one that goes through trainer.in_time(batches) would measure a part")
+        return {}
+    finally:
+        if hook:
+            hook.remove()
+
+# %% ../nbs/33_trainer.ipynb #58d7df19
+@patch
+def cut(self: Trainer) -> dict:
+    "What part of the batches the last evaluation measured, where it was not all."
+    part = self.parts.get("valid", 1)
+    return {"valid_part": round(part, 4)} if part < 1 else {}
+
+
 @patch
 def run_evaluation(self: Trainer) -> bool:  # whether this is the best so far
     "Evaluate, leaving no trace."
-    if self.evaluate is None:
+    if self.evaluate is None or self.parts.get("valid") == 0:
         return False
     start, randoms = self.seconds, random_states()
     with evaluating(self.model if self.averaged is None else self.averaged.module) as model, torch.no_grad():
-        metrics = {name: float(value) for name, value in self.evaluate(model).items()}
+        metrics = self.evaluate_in_time(model)
     set_random_states(randoms)
     self.metrics, = broadcast_object_list([metrics])  # all processes decide alike
-    self.budget.evaluating = self.seconds - start
+    self.budget.evaluating = self.seconds - start if self.metrics else 0
+    if not self.metrics and self.parts.get("valid") == 0:
+        return False
     if self.metric not in self.metrics:
         raise ValueError(f"metric={self.metric!r} is not among what evaluate returned: {', '.join(self.metrics)}")
-    self.write("valid", **self.metrics | {"epoch": self.epoch, "seconds": round(self.seconds, 3)})
+    self.write("valid", **self.metrics, epoch=self.epoch, seconds=round(self.seconds, 3), **self.cut())
     value, best = self.metrics[self.metric], self.best and self.best["value"]
     better = math.isfinite(value) and (best is None or (value < best if self.mode == "min" else value > best))
     self.total.waited = 0 if better else self.total.waited + 1
@@ -443,18 +507,34 @@ def save(self: Trainer):
     self.saved, self.budget.saving = time.monotonic(), self.seconds - start
 
 # %% ../nbs/33_trainer.ipynb #ff954a07
-def average_of_weights(
-    model: torch.nn.Module,
-    decay: float,  # shorter at first, so that the initial weights are soon forgotten
-) -> AveragedModel:
-    "A moving average of parameters and buffers; buffers of integers are copied."
-    def update(averaged, current, n):
-        if averaged[0].is_floating_point() or averaged[0].is_complex():
-            get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(averaged, current, n)
-        else:  # PyTorch's average would round them down at each step
-            torch._foreach_copy_(averaged, current)
+class AveragedWeights:
+    "A copy of a model that holds a moving average of its floating and complex weights and buffers; the rest is copied."
 
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        decay: float,  # shorter at first, so that the initial weights are soon forgotten
+    ):
+        self.module, self.decay, self.n_averaged = deepcopy(model), decay, 0
+
+    @torch.no_grad()
+    def update(self, model: torch.nn.Module):
+        "Take the weights of another step into the average."
+        n, tensors = self.n_averaged, [*model.named_parameters(), *model.named_buffers()]
+        own = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+        if own.keys() != dict(tensors).keys():  # a buffer or a weight came or went
+            kept, self.module = own, deepcopy(model)
+            own = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+            for name in own.keys() & kept.keys():
+                own[name].data = kept[name].data
+        for name, tensor in tensors:
+            if tensor.shape != own[name].shape:
+                own[name].data = tensor.detach().clone()
+            elif not n or not (tensor.is_floating_point() or tensor.is_complex()):
+                own[name].copy_(tensor)
+            else:
+                own[name].lerp_(tensor, 1 - min(self.decay, (1 + n) / (10 + n)))
+        self.n_averaged += 1
 
 # %% ../nbs/33_trainer.ipynb #b88f6917
 @patch
@@ -467,7 +547,7 @@ def begin(self: Trainer):
                               "with it: resume=True. To start another: another run_dir")
     self.line = Progress(self.progress if self.main else "off")
     if self.average:
-        self.averaged = average_of_weights(self.model, self.average)
+        self.averaged = AveragedWeights(self.model, self.average)
     options = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
     loaded = load_checkpoint(
         self.run_dir / "checkpoints", model=self.model, optimizer=self.optimizer, config=self.config,
@@ -571,7 +651,7 @@ def summary(self: Trainer, stopped: str) -> dict:
     speed = self.total.samples / (self.total.train_seconds or 1)
     return {"step": self.step, "epoch": self.epoch, "seconds": round(self.total.seconds, 3),
             "samples_per_second": round(speed, 1), "unit": self.unit, "best": self.best, "stopped": stopped,
-            "skipped": self.total.skipped, "processes": self.accelerator.num_processes}
+            "skipped": self.total.skipped, "processes": self.accelerator.num_processes, **self.cut()}
 
 # %% ../nbs/33_trainer.ipynb #b2dd6289
 class Agreed(NamedTuple):
@@ -581,6 +661,7 @@ class Agreed(NamedTuple):
     samples: int
     signalled: bool  # one had a signal
     late: bool  # one has no time left
+    measure: bool  # one has to learn how long an evaluation takes
     save: bool  # one wants to save
 
 
@@ -589,7 +670,9 @@ def agree(self: Trainer, loss_sum: float = 0.0, samples: int = 1, signal_name: s
     "Add up losses and samples over all processes; a wish of one is the wish of all."
     save = self.save_seconds and time.monotonic() - self.saved >= self.save_seconds
     late = self.budget.is_late(self.seconds, self.total.train_seconds / max(self.step, 1))
-    loss_sum, samples, *wishes = self.sum_over_processes(loss_sum, samples, bool(signal_name), late, bool(save))
+    measure = self.evaluate and not (self.metrics or self.parts) and self.budget.must_measure(self.seconds)
+    wishes = bool(signal_name), late, bool(measure), bool(save)
+    loss_sum, samples, *wishes = self.sum_over_processes(loss_sum, samples, *wishes)
     return Agreed(loss_sum / samples, samples, *map(bool, wishes))
 
 
@@ -631,7 +714,7 @@ def fit(self: Trainer) -> dict:  # step, epoch, seconds, samples_per_second, uni
                 ended = self.budget.reached(self.step, self.total.waited, agreed.late)
                 ended = self.call_hooks("step") or ended
                 self.record(ended)
-                if evaluated := ended or self.is_due(self.eval_every):
+                if evaluated := ended or agreed.measure or self.is_due(self.eval_every):
                     better = self.run_evaluation()
                     ended = self.call_hooks("evaluate") or ended
                     ended = ended or self.budget.reached(self.step, self.total.waited, self.agree().late)
@@ -656,7 +739,13 @@ def load_best(
     model: torch.nn.Module,  # takes the weights
 ) -> Path:  # the checkpoint that they are from
     "Load the best weights of a run from the disk: their moving average if that was evaluated."
-    path = best_checkpoint(Path(run_dir) / "checkpoints")
+    folder = Path(run_dir) / "checkpoints"
+    try:
+        path = best_checkpoint(folder)
+    except CheckpointError:
+        if not (path := newest_checkpoint(folder)):
+            raise
+        warnings.warn(f"{run_dir}: no evaluation was finished; these are the last weights", stacklevel=2)
     load_weights(path, model, averaged=True)
     return path
 
