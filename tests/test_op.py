@@ -43,7 +43,8 @@ def test_gradients_equal_finite_differences(device, variant):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("variant", list(VARIANTS))
+@pytest.mark.parametrize("variant", ["plain", "no highway", "gate vectors", "two directions, all",
+                                     "two directions, projected"])  # each argument with and without
 def test_opcheck(device, variant):
     case = make_case(variant, 3, 2, 5, torch.float32, device=device)
     arguments = tuple(case.values())

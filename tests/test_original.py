@@ -6,8 +6,11 @@ from sru_nb.original import (
 )
 
 # %% ../nbs/12_original.ipynb #4cf8f6f4
+import contextlib
 import copy
 import functools
+import io
+import os
 import pickle
 import subprocess
 import sys
@@ -251,15 +254,18 @@ def test_wrong_arguments_are_named():
 
 # %% ../nbs/12_original.ipynb #940c01ce
 def command(folder, *arguments, ok=True):
-    "Run the command; its output if it should succeed, its one line of error if not."
-    run = subprocess.run([sys.executable, "-m", "sru_nb.original", *map(str, arguments)], cwd=folder,
-                         capture_output=True, text=True)
-    assert (run.returncode == 0) == ok and "Traceback" not in run.stderr, run.stderr
-    if ok:
-        assert run.stderr == ""
-        return run.stdout
-    assert run.returncode == 1 and run.stdout == "" and run.stderr.count("\n") == 1, run.stderr
-    return run.stderr
+    "Run the command in a folder; its output if it should succeed, its one line of error if not."
+    (out, err), before = (io.StringIO(), io.StringIO()), os.getcwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(list(map(str, arguments)))
+    finally:
+        os.chdir(before)
+    out, err = out.getvalue(), err.getvalue()
+    assert (status, out if status else err) == (0 if ok else 1, ""), out + err
+    assert ok or err.count("\n") == 1
+    return out if ok else err
 
 
 @pytest.mark.parametrize("source,case", [("sru", "21"), ("srupp", "15")])
@@ -280,7 +286,9 @@ def test_errors_are_one_line_and_leave_no_file(tmp_path):
     torch.save(SRU(4, 6), tmp_path / "module.pt")
     message = command(tmp_path, "module.pt", "out.safetensors", ok=False)
     assert "sru_nb.sru.SRU" in message and "torch.save(model.state_dict(), 'weights.pt')" in message
-    assert "none.pt" in command(tmp_path, "none.pt", "out.safetensors", ok=False)
+    run = subprocess.run([sys.executable, "-m", "sru_nb.original", "none.pt", "out.safetensors"], cwd=tmp_path,
+                         capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1) and "none.pt" in run.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["module.pt"]
 
 
