@@ -125,6 +125,8 @@ FORMS = {
     "offsets as texts": each_offset(str), "offsets as fractions": each_offset(float),
     "offsets as texts of fractions": each_offset(lambda start: f" {start}.0"),
     "answers as lists": changed(lambda a, p, q: q.update(answers={"text": ["1873"], "answer_start": [22]})),
+    "a list beside a number": changed(lambda a, p, q: q.update(answers={"text": ["1873"], "answer_start": 22})),
+    "a number beside a list": changed(lambda a, p, q: q.update(answers=[{"text": "1873", "answer_start": [22]}])),
     "a single answer": changed(lambda a, p, q: q.update(answers={"text": "1873", "answer_start": 22})),
     "an answer": changed(lambda a, p, q: q.update(answer=q.pop("answers")[0])),
     "a number as answer": changed(lambda a, p, q: q["answers"][0].update(text=1873.0)),

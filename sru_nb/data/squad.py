@@ -22,6 +22,7 @@ import zlib
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, zip_longest
@@ -74,9 +75,7 @@ class Passage(NamedTuple):
 LEVELS = {"data": "article", "paragraphs": "passage", "qas": "question"}  # what the list of this name holds
 
 
-def read_json(
-    path: Path,
-) -> tuple[Any, str]:  # what it holds; what a part of a list in it is called
+def read_json(path: Path) -> tuple[Any, str]:  # what it holds; what a part of a list in it is called
     "A file of JSON, of JSON lines or of Parquet, compressed with gzip or not."
     content = path.read_bytes()
     if content.startswith(b"\x1f\x8b"):
@@ -94,12 +93,10 @@ def read_json(
     except UnicodeDecodeError as error:
         raise SquadError(f"{path}: no {error.encoding.upper()} at byte {error.start:,}: {error.reason}") from error
     except (ValueError, RecursionError) as error:
-        lines = []
-        for line in text.split("\n"):
-            try:
-                lines.append(json.loads(line) if line.strip() else {"qas": []})
-            except (ValueError, RecursionError):
-                lines.append(line)  # an odd row
+        lines: list = text.split("\n")
+        for i, line in enumerate(lines):
+            with suppress(ValueError, RecursionError):  # one that cannot be read stays a text: an odd row
+                lines[i] = json.loads(line) if line.strip() else {"qas": []}
         if 2 * sum(isinstance(line, dict) for line in lines) <= len(lines):
             raise SquadError(f"{path}: no JSON: {error} (cut off, or nested too deeply?)") from error
         return lines, "line"
@@ -129,9 +126,7 @@ def question_rows(
 FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False, "": False}
 
 
-def as_text(
-    value,  # of a JSON file
-) -> str | None:  # None: it is neither a text nor a number
+def as_text(value) -> str | None:  # None: it is neither a text nor a number
     "A text, or a number as one: 88 and 88.0 are '88'."
     value = int(value) if isinstance(value, float) and value.is_integer() else value
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value != value:
@@ -141,17 +136,16 @@ def as_text(
     return str(value)
 
 
-def answer_parts(
-    item,  # what a file has for answers
-) -> Iterator[tuple]:  # text, offset or None; of any type
+def answer_parts(item) -> Iterator[tuple]:  # text, offset or None; of any type
     "The answers of a question: a list of objects or texts, an object of lists, or a single one."
     if isinstance(item, list):
         for part in item:
             yield from answer_parts(part)
-    elif isinstance(item, dict) and isinstance(item.get("text"), list):
-        yield from zip_longest(item["text"], item.get("answer_start") or [])
+    elif isinstance(item, dict):
+        parts = (item.get(key, []) for key in ("text", "answer_start"))
+        yield from zip_longest(*(part if isinstance(part, list) else [part] for part in parts))
     elif item is not None:
-        yield (item.get("text"), item.get("answer_start")) if isinstance(item, dict) else (item, None)
+        yield item, None
 
 
 def read_question(
@@ -200,10 +194,7 @@ def character_at(
     return len(context.encode(code)[: width * offset].decode(code, "ignore"))
 
 
-def in_form(
-    text: str,
-    context: str,
-) -> str:
+def in_form(text: str, context: str) -> str:
     "A text in the normal form of the passage: an accent composed, or decomposed, as there."
     form = next((form for form in ("NFC", "NFD") if unicodedata.is_normalized(form, context)), None)
     return text if text.isascii() or form is None else unicodedata.normalize(form, text)
@@ -290,24 +281,22 @@ def open_squad(
     return SquadFile(file.name, file, sha256_of(file), size, f"{file.name}, {size:,} bytes")
 
 # %% ../../nbs/23b_data.squad.ipynb #0ef5a581
-def divide_squad(
-    file: SquadFile,
-) -> dict[str, SquadFile]:  # part -> file, in the cache folder
+def divide_squad(file: SquadFile) -> dict[str, SquadFile]:  # part -> file, in the cache folder
     "A file in two: every tenth passage is for the dev part."
-    parts, numbers = {"train": [], "dev": []}, {}
+    parts, numbers, files = {"train": [], "dev": []}, {}, {}
     for title, context, questions in read_squad(file.path):
-        number = numbers.setdefault(context, len(numbers))
-        qas = [{"id": question.id, "question": question.text, "is_impossible": question.impossible, "answers": [
-            {"text": text, "answer_start": start} for text, start in question.answers]} for question in questions]
-        parts["dev" if number % 10 == 9 else "train"].append(
-            {"title": title, "paragraphs": [{"context": context, "qas": qas}]})
+        part = "train" if numbers.setdefault(context, len(numbers) + 1) % 10 else "dev"
+        parts[part].append({"title": title, "context": context, "qas": [
+            {"id": question.id, "question": question.text, "is_impossible": question.impossible,
+             "answers": [{"text": text, "answer_start": start} for text, start in question.answers]}
+            for question in questions]})
     if len(numbers) < 10:
         raise ValueError(f"{file.path}: {len(numbers)} passages, expected at least 10 to divide them, or two files")
-    stem = file.path.name.split(".")[0]
-    files = {part: open_squad(store(f"{stem}-{part}-{file.sha256[:12]}.json", json.dumps({"data": articles}).encode()))
-             for part, articles in parts.items()}
-    return {part: replace(part_file, name=f"{stem}-{part}", note=f"{part} part of {file.note}")
-            for part, part_file in files.items()}
+    for part, passages in parts.items():
+        name = f"{file.path.name.split('.')[0]}-{part}"
+        path = store(f"{name}-{file.sha256[:12]}.json", json.dumps({"data": passages}).encode())
+        files[part] = replace(open_squad(path), name=name, note=f"{part} part of {file.note}")
+    return files
 
 # %% ../../nbs/23b_data.squad.ipynb #3c3fabac
 def load_squad(
@@ -441,23 +430,18 @@ def stem(
     if len(word) < 3 or not (word.isascii() and word.isalpha()):
         return word
     vowel = "(?:[aeiou]|(?<=[^aeiou])y)"
-    for suffix, other in (("sses", "ss"), ("ies", "i"), ("ss", "ss"), ("s", "")):
-        if word.endswith(suffix):
-            word = word[: -len(suffix)] + other
-            break
+    word = re.sub("(?<=ss)es$|(?<=i)es$|(?<=[^s])s$", "", word)
     if word.endswith("eed"):
         return word[:-1] if re.search(f"{vowel}(?!{vowel})", word[:-3]) else word
-    for suffix in ("ed", "ing"):
-        base = word[: -len(suffix)]
-        if word.endswith(suffix) and re.search(vowel, base):
-            if base.endswith(("at", "bl", "iz")):
-                word = base + "e"
-            elif base[-1] == base[-2:-1] and base[-1] not in "aeioulsz":
-                word = base[:-1]
-            else:  # short, as in hop or fil: one vowel group and one consonant group, the last consonant not w, x or y
-                short = re.match(rf"^(?:[^aeiouy]|^y)*(?:{vowel})+(?:(?!{vowel}).)+$", base)
-                word = base + "e" * bool(short and re.search(f"(?!{vowel}).{vowel}(?!{vowel})[^wxy]$", base))
-            break
+    if match := re.fullmatch(f"(.*{vowel}.*)(?:ed|ing)", word):
+        base = match[1]
+        if base.endswith(("at", "bl", "iz")):
+            word = base + "e"
+        elif base[-1] == base[-2:-1] and base[-1] not in "aeioulsz":
+            word = base[:-1]
+        else:  # short, as in hop or fil: one vowel group and one consonant group, the last consonant not w, x or y
+            short = re.match(rf"^(?:[^aeiouy]|^y)*(?:{vowel})+(?:(?!{vowel}).)+$", base)
+            word = base + "e" * bool(short and re.search(f"(?!{vowel}).{vowel}(?!{vowel})[^wxy]$", base))
     return word[:-1] + "i" if word.endswith("y") and re.search(vowel, word[:-1]) else word
 
 # %% ../../nbs/23b_data.squad.ipynb #5893cb37
@@ -467,19 +451,15 @@ class Lexicon:
     def __init__(self):
         self.words, self.forms = {}, {}  # word -> its three ids; lower-case form, lemma or stem -> id
 
-    def form(self, text: str) -> int:
-        "The id of a lower-case form, lemma or stem."
-        return self.forms.setdefault(text, len(self.forms))
-
     def __call__(self, tokens: Tokens) -> np.ndarray:  # (3, n) int32
         "Of each token: ids of the word, its lower-case form, its lemma or stem."
         for word in tokens.words:
             if word not in self.words:
-                lower = word.lower()
-                self.words[word] = len(self.words), self.form(lower), self.form(stem(lower))
+                forms = (self.forms.setdefault(form, len(self.forms)) for form in (word.lower(), stem(word.lower())))
+                self.words[word] = len(self.words), *forms
         ids = np.array([self.words[word] for word in tokens.words], np.int32).reshape(-1, 3).T
         if tokens.lemmas is not None:
-            ids[2] = [self.form(lemma) for lemma in tokens.lemmas]
+            ids[2] = [self.forms.setdefault(lemma, len(self.forms)) for lemma in tokens.lemmas]
         return ids
 
 

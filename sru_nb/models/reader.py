@@ -241,10 +241,11 @@ def card_example(self: Reader, vocab: dict | None) -> str:  # lines of Python
     "How to ask a question, for the model's card."
     if not vocab or vocab.get("kind") != "words":
         return "print(model)"
-    pipeline = "'auto'" if self.tags else "None"
+    cutting = ["'auto'" if self.tags else "None", *(f"{name}={vocab[name]!r}" for name in ("language", "within_words")
+                                                    if name in vocab)]
     return ("from functools import partial\n\nfrom sru_nb.data.squad import Tokenizer, Vocabulary, ask\n"
             "from sru_nb.models.reader import read\n\nwords = Vocabulary(model.vocab['symbols'][2:])\n"
-            f"known = partial(ask, vocabulary=words, tokenizer=Tokenizer({pipeline}))\n"
+            f"known = partial(ask, vocabulary=words, tokenizer=Tokenizer({', '.join(cutting)}))\n"
             "print(read(model, known, 'Who sang?', 'On Sunday a choir sang in the hall.').text)")
 
 # %% ../../nbs/15_models.reader.ipynb #33d8612d
