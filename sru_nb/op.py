@@ -6,9 +6,8 @@
 __all__ = ['SCHEMA', 'FORWARD', 'BACKWARD', 'STATES', 'PLACE', 'recurrence_op', 'recurrence_backward_op', 'FUNCTIONS',
            'DTYPES', 'tuples', 'shapes_of', 'APART', 'by_oracle', 'present', 'widen', 'forward_on_cpu',
            'backward_on_cpu', 'cuda_kernels', 'forward_on_cuda', 'backward_on_cuda', 'differentiable', 'fake',
-           'fake_backward', 'transformed', 'forward_mode', 'run', 'save', 'saved', 'sort', 'in_order', 'setup_context',
-           'backward', 'gradients_of', 'setup_second', 'second_backward', 'check', 'sru_recurrence', 'fold', 'unfold',
-           'map_units', 'transformable']
+           'fake_backward', 'run', 'save', 'saved', 'sort', 'in_order', 'setup_context', 'backward', 'gradients_of',
+           'setup_second', 'second_backward', 'check', 'sru_recurrence', 'fold', 'unfold', 'map_units', 'transformable']
 
 # %% ../nbs/04_op.ipynb #0b818176
 import functools
@@ -17,6 +16,7 @@ import warnings
 import torch
 
 from . import recurrence as oracle
+from .compat import forward_mode, transformed, transforms_active
 from .recurrence import ARGUMENTS, GRADIENTS, TENSORS, Arguments
 
 # %% ../nbs/04_op.ipynb #23a670ef
@@ -126,17 +126,6 @@ def fake_backward(*arguments):
 
 # %% ../nbs/04_op.ipynb #1076707e
 FUNCTIONS = {}  # name of the operation -> what takes its place under torch.func
-
-
-def transformed() -> bool:
-    "Whether `torch.func` differentiates or maps here; its `functionalize` takes the operation as it is."
-    levels = torch._C._functorch.get_interpreter_stack() if torch._C._are_functorch_transforms_active() else None
-    return bool(levels) and all(level.key() != torch._C._functorch.TransformType.Functionalize for level in levels)
-
-
-def forward_mode() -> bool:
-    "Whether derivatives are being carried forward, by `torch.autograd.forward_ad` or by `torch.func.jvp`."
-    return torch.autograd.forward_ad._current_level >= 0
 
 
 def run(name, *arguments):
@@ -260,7 +249,7 @@ def sru_recurrence(
             check(name, value, shapes[place], u, (torch.bool,) if name == "mask_pad" else None)
             if value.dtype != u.dtype and name in ("x", "v"):
                 values[place] = value.to(u.dtype)
-    if forward_mode() or torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+    if forward_mode() or torch.compiler.is_compiling() and transforms_active():
         return oracle.recurrence(*values)[:2]
     keep = transformed() or torch.is_grad_enabled() and any(
         [values[PLACE[name]] is not None and values[PLACE[name]].requires_grad for name in GRADIENTS])
@@ -309,10 +298,8 @@ def map_units(call, names, outputs, info, in_dims, *arguments):
     return tuple(results.values()), (0,) * len(results)
 
 # %% ../nbs/04_op.ipynb #b9560227
-def transformable(operation, setup_context, backward, names, outputs):
+def transformable(name, operation, setup_context, backward, names, outputs):
     "Give an operation its rule for vmap, and `torch.func` a function that it can transform."
-    name = operation._qualname.split("::")[1]
-
     def vmap(info, in_dims, *arguments):
         return map_units(FUNCTIONS[name].apply, names, outputs, info, in_dims, *arguments)
 
@@ -322,5 +309,5 @@ def transformable(operation, setup_context, backward, names, outputs):
     operation.register_vmap(functools.partial(map_units, operation, names, outputs))
 
 
-transformable(recurrence_op, setup_context, backward, FORWARD, STATES)
-transformable(recurrence_backward_op, setup_second, second_backward, BACKWARD, GRADIENTS)
+transformable("recurrence", recurrence_op, setup_context, backward, FORWARD, STATES)
+transformable("recurrence_backward", recurrence_backward_op, setup_second, second_backward, BACKWARD, GRADIENTS)

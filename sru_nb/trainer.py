@@ -34,6 +34,7 @@ from accelerate.utils import broadcast_object_list, gather_object, recursively_a
 
 from .basics import (Progress, check_choice, check_finite, check_probability, check_whole, evaluating,
                            format_count, format_duration, patch)
+from .compat import multiply_all
 from .checkpoint import (CheckpointError, best_checkpoint, checkpoints, load_checkpoint, load_weights,
                                newest_checkpoint, random_states, save_checkpoint, set_random_states)
 
@@ -351,7 +352,7 @@ def clip_gradients(self: Trainer, samples: int) -> float:  # the norm before cli
     parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
     factor = self.usual * self.accelerator.num_processes / samples
     if factor != 1:
-        torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], factor)
+        multiply_all([p.grad for p in parameters if p.grad is not None], factor)
     return self.accelerator.clip_grad_norm_(parameters, self.clip_norm or math.inf).item()
 
 # %% ../nbs/33_trainer.ipynb #032480a9

@@ -5,11 +5,12 @@ from sru_nb.matmul import Linear, engine, matmul, os
 # %% ../nbs/05_matmul.ipynb #ffe0842a
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 import torch
 
-from sru_nb.testing import close, close_all, run_tests
+from sru_nb.testing import close, close_all, raises, run_tests
 
 SIZES = [(4096, 64, 192), (1, 512, 1536), (16, 512, 1536), (129, 257, 101), (0, 64, 192), (33, 1, 5), (3000, 7, 1000)]
 
@@ -108,6 +109,13 @@ def test_a_linear_layer_is_quantised_as_that_of_pytorch(bias):
     assert [type(model[0]).__name__ for model in quantised] == ["Linear"] * 2
     assert isinstance(quantised[0][0], torch.ao.nn.quantized.dynamic.Linear)
     close(quantised[0](x), quantised[1](x), tol=0)
+
+
+def test_without_onednn_the_default_multiplies():
+    with mock.patch.dict(engine.__wrapped__.__globals__, ONEDNN_LINEAR=None):
+        assert engine.__wrapped__() == "default"
+        with mock.patch.dict(os.environ, SRU_NB_MATMUL="onednn"), raises(RuntimeError, "SRU_NB_MATMUL", "'onednn'"):
+            engine.__wrapped__()
 
 
 @pytest.mark.parametrize("wanted", ["default", "onednn"])

@@ -384,6 +384,7 @@ def test_a_passage_of_10000_words_and_a_question_of_500_are_read_in_a_gigabyte(e
 import copy
 import pickle
 import tempfile
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -609,18 +610,19 @@ def test_layers_are_compiled_each_for_itself(name):
     assert len(graphs) >= 2
 
 
-@pytest.fixture(scope="module")
-def mesh():
+@contextmanager
+def one_process():
     "This process as a mesh of its own."
     with tempfile.TemporaryDirectory() as folder:
         torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=0, world_size=1)
-        yield torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
-        torch.distributed.destroy_process_group()
+        try:
+            yield torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
+        finally:
+            torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("half", [False, True])
-@every_model
-def test_every_module_may_be_sharded(name, half, mesh):
+def shard(name, half, mesh):
+    "Every module sharded, and results as before."
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
     (model, inputs), options = build(name), dict(mesh=mesh)
@@ -637,6 +639,13 @@ def test_every_module_may_be_sharded(name, half, mesh):
     if half:
         return close(after["output"].float(), before["output"], tol=0.1)
     close_all(after, before)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@every_model
+def test_every_module_may_be_sharded(name, half):
+    with one_process() as mesh:
+        shard(name, half, mesh)
 
 
 @every_model

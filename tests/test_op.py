@@ -326,7 +326,7 @@ def test_a_mapped_operation_is_one_call_of_the_kernel():
 
 
 def test_compiled_transformations_equal_eager_ones():
-    torch._dynamo.reset()
+    torch.compiler.reset()
     b = torch.stack([CASE["bias"], -CASE["bias"]])
     transform = vmap(grad(of(sru_recurrence)))
     close(torch.compile(transform, fullgraph=True, backend="aot_eager")(b), transform(b))
@@ -344,7 +344,7 @@ def compiled_loss(x, weight, weight_c, bias, c0):
 def test_compile_makes_one_graph(device, backend):
     if backend == "inductor" and not _has_compiler():
         pytest.skip("inductor needs a C++ compiler on this machine")
-    torch._dynamo.reset()
+    torch.compiler.reset()
     compiled = torch.compile(compiled_loss, fullgraph=True, backend=backend, dynamic=True)
     for L, B in ((5, 3), (7, 2)):
         torch.manual_seed(0)

@@ -78,8 +78,8 @@ def layer_problem(number, module, home):
     """What is wrong with notebook `number` importing `module`, made by notebook `home`; None if nothing."""
     if number < home:
         return "a lower number imports a higher one"
-    if number[0] in "23" and home[0] in "01" and module not in ("testing", "basics"):
-        return "2x and 3x import nothing from 0x and 1x but testing and basics"
+    if number[0] in "23" and home[0] in "01" and module not in ("testing", "basics", "compat"):
+        return "2x and 3x import nothing from 0x and 1x but testing, basics and compat"
     if number == "33" and home[0] == "2":
         return "the trainer knows no data"
 
