@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PLAIN_TYPES', 'read_texts', 'label_column', 'distinct_labels', 'label_rows', 'Labels', 'hold_out',
            'class_weights', 'train_epochs', 'held_out_values', 'mapping_vectors', 'build_classifier', 'encode_texts',
-           'TextClassifier', 'encode_pair', 'unpack_vocab']
+           'TextClassifier', 'encode_pair', 'check_sample_weight', 'unpack_vocab']
 
 # %% ../nbs/50_text_classifier.ipynb #b24a9c31
 import copy
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from .basics import check_choice, check_finite, check_probability, check_whole, patch
 from .data.sentences import TOKENS, Batches, Encoded, Examples, encode, tokenize
@@ -268,17 +269,20 @@ def held_out_values(
     logits: torch.Tensor,  # (n, C)
     codes: torch.Tensor,  # (n,) int64, or (n, C) of 0 and 1
     threshold: float,  # of a label's probability
+    sample_weight: torch.Tensor | None = None,  # (n,); None: 1
     **options,  # of `label_loss`
 ) -> dict:  # validation_score, minus_validation_loss
     "The score and the loss of the held-out texts."
-    weight = options.get("weight")
+    weight, sample_weight = options.get("weight"), torch.ones(len(codes)) if sample_weight is None else sample_weight
     if codes.ndim == 1:
-        weights = torch.ones(len(codes)) if weight is None else weight[codes]
+        weights = sample_weight if weight is None else sample_weight * weight[codes]
         score = ((logits.argmax(-1) == codes) * weights).sum() / weights.sum().clamp(min=1e-30)
     else:
         chosen = logits.sigmoid() >= threshold
-        score = 2 * (chosen * codes).sum() / (chosen.sum() + codes.sum()).clamp(min=1)
-    return {"validation_score": score.item(), "minus_validation_loss": -label_loss(logits, codes, **options).item()}
+        both, each = (((a * sample_weight[:, None]).sum()) for a in (chosen * codes, chosen + codes))
+        score = 2 * both / each.clamp(min=1e-30)
+    loss = label_loss(logits, codes, sample_weight=sample_weight, **options)
+    return {"validation_score": score.item(), "minus_validation_loss": -loss.item()}
 
 # %% ../nbs/50_text_classifier.ipynb #406c1e11
 def mapping_vectors(vectors: Mapping) -> Vectors:
@@ -361,9 +365,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         y,  # n labels, or sets of labels
         X_val=None,  # texts to stop early by; None: a part of X
         y_val=None,
+        sample_weight=None,  # (n,) numbers of at least 0: how much each text of X counts; 0: as if it were not there
     ) -> "TextClassifier":
         "Train from the beginning."
-        self.__dict__ |= self.train(X, y, X_val, y_val)
+        self.__dict__ |= self.train(X, y, X_val, y_val, sample_weight)
         return self
 
     @classmethod
@@ -432,30 +437,60 @@ def encode_pair(labels: Labels, X: Any, y: Any, suffix: str = "") -> tuple[list[
     return texts, codes
 
 
+def check_sample_weight(
+    sample_weight: Any,  # numbers; None: 1 each
+    count: int,  # of the texts
+) -> np.ndarray:  # (n,) float32
+    "The weights of texts, refused unless they are finite, not below 0, and not all 0."
+    if sample_weight is None:
+        return np.ones(count, np.float32)
+    weights = np.asarray(sample_weight, np.float64)
+    weights = np.full(count, weights) if weights.ndim == 0 else weights
+    if weights.shape != (count,):
+        raise ValueError(f"sample_weight has shape {weights.shape}, expected one number for each text, ({count},)")
+    if (wrong := ~(np.isfinite(weights) & (weights >= 0))).any():
+        i = int(wrong.argmax())
+        raise ValueError(f"sample_weight[{i}]={weights[i]}, expected a finite number of at least 0")
+    if not weights.any():
+        raise ValueError("sample_weight is 0 for every text, expected a number above 0 for at least one")
+    return weights.astype(np.float32)
+
+
 @patch
-def train(self: TextClassifier, X, y, X_val=None, y_val=None) -> dict[str, Any]:
+def train(self: TextClassifier, X, y, X_val=None, y_val=None, sample_weight=None) -> dict[str, Any]:
     "What `fit` sets."
     start, p, device = time.monotonic(), self.check_parameters(), self.find_device()
     if (X_val is None) != (y_val is None):
         raise ValueError("one of X_val and y_val is None, expected both or none of them")
     texts, labels = read_texts(X), Labels.of(y)
     texts, codes = encode_pair(labels, texts, y)
-    parts = [(texts, codes)] + ([encode_pair(labels, X_val, y_val, "_val")] if X_val is not None else [])
+    weights = check_sample_weight(sample_weight, len(texts))
+    texts, codes = [text for text, weight in zip(texts, weights) if weight], codes[weights > 0]
+    weights = weights[weights > 0] / weights[weights > 0].mean(dtype=np.float64).astype(np.float32)
+    parts = [(texts, codes, weights)]
+    if X_val is not None:
+        texts_val, codes_val = encode_pair(labels, X_val, y_val, "_val")
+        parts.append((texts_val, codes_val, np.ones(len(texts_val), np.float32)))
     seed = int(check_random_state(p.random_state).randint(2**31 - 1))
     if X_val is None and p.validation_fraction:
         held = hold_out(codes, p.validation_fraction, np.random.default_rng(seed))
-        parts = [([text for text, out in zip(texts, held) if out == part], codes[held == part])
+        parts = [([text for text, out in zip(texts, held) if out == part], codes[held == part], weights[held == part])
                  for part in (False, True)]
     options = {"weight": class_weights(p.class_weight, labels, parts[0][1]), "label_smoothing": p.label_smoothing}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         words, model = build_classifier(p, len(labels.values), parts[0][0], seed)
-        train, *held_out = [replace(encode_texts(words, texts, p.tokens, p.max_length), labels=codes)
-                            for texts, codes in parts]
+        encoded = [replace(encode_texts(words, texts, p.tokens, p.max_length), labels=np.arange(len(texts)))
+                   for texts, _, _ in parts]  # a batch brings the numbers of its texts
+        (codes, weights), *held_out = [tuple(map(torch.from_numpy, part[1:])) for part in parts]
+
+        def loss(model, batch):
+            ids, pads, rows = batch
+            return class_loss(model, (ids, pads, codes[rows]), sample_weight=weights[rows], **options)
 
         def evaluate(model):
-            logits, codes = predict_logits(model, Batches(held_out[0], 256))
-            return held_out_values(logits, codes, p.threshold, **options)
+            logits, rows = predict_logits(model, Batches(encoded[1], 256))
+            return held_out_values(logits, held_out[0][0][rows], p.threshold, held_out[0][1][rows], **options)
 
         def report(record):
             line = "epoch {epoch:3}  {seconds:7.1f} s  loss {loss:.4f}".format(**record)
@@ -465,8 +500,7 @@ def train(self: TextClassifier, X, y, X_val=None, y_val=None) -> dict[str, Any]:
             print(line, flush=True)
 
         history = train_epochs(
-            model.to(device), Batches(train, p.batch_size, seed=seed),
-            lambda model, batch: class_loss(model, batch, **options), evaluate if held_out else None,
+            model.to(device), Batches(encoded[0], p.batch_size, seed=seed), loss, evaluate if held_out else None,
             epochs=p.epochs, learning_rate=p.learning_rate, patience=p.patience,
             deadline=math.inf if p.max_seconds is None else start + p.max_seconds,
             report=report if p.verbose else lambda record: None)
@@ -488,6 +522,13 @@ def predict_proba(self: TextClassifier, X) -> np.ndarray:  # (n, C) float32, col
     "The probability of each class; with sets of labels, of each label on its own."
     logits = self.logits(X)
     return (logits.softmax(-1) if self.labels_.kind == "single" else logits.sigmoid()).numpy()
+
+
+@patch
+def predict_log_proba(self: TextClassifier, X) -> np.ndarray:  # (n, C) float32
+    "The logarithm of `predict_proba`, exact where a probability is too small for a number."
+    logits = self.logits(X)
+    return (logits.log_softmax(-1) if self.labels_.kind == "single" else F.logsigmoid(logits)).numpy()
 
 
 @patch

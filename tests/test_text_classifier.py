@@ -261,6 +261,36 @@ def test_own_validation_texts_are_not_trained_on():
     assert "zebra" in unseen.vocabulary_.ids and "okapi" not in unseen.vocabulary_.ids
 
 
+@pytest.mark.parametrize("options", [dict(validation_fraction=0.0), dict()])
+def test_a_text_that_weighs_nothing_might_as_well_not_be_there(options):
+    X, y = reviews(24)
+    weight = np.ones(24)
+    weight[[1, 4, 7]] = 0
+    rest = [i for i in range(24) if weight[i]]
+
+    def fit(X, y, sample_weight=None):
+        return small(epochs=2, **options).fit(X, y, sample_weight=sample_weight)
+
+    expected = fit([X[i] for i in rest], [y[i] for i in rest]).predict_proba(X)
+    assert np.array_equal(fit(X, y, weight).predict_proba(X), expected)
+    assert np.array_equal(fit(X, y, 8 * weight).predict_proba(X), expected)  # weights are relative
+    assert np.array_equal(fit(X, y, np.full(24, 3.0)).predict_proba(X), fit(X, y).predict_proba(X))
+    heavy = np.where(np.array(y) == "blame", 50.0, 1.0)
+    assert (fit(X, y, heavy).predict_proba(X)[:, 0] > fit(X, y).predict_proba(X)[:, 0]).mean() > 0.9
+    for wrong, message in ((weight[:5], "shape (5,)"), (-weight, "sample_weight[0]=-1.0"), (0 * weight, "every text"),
+                           ([np.nan] * 24, "sample_weight[0]=nan")):
+        with raises(ValueError, "sample_weight", message):
+            fit(X, y, wrong)
+
+
+@pytest.mark.parametrize("sets", [False, True])
+def test_log_probabilities_are_the_logarithms_of_probabilities(sets):
+    X, y = reviews(24)
+    y = [[label, "long"] for label in y] if sets else y
+    fitted = small(epochs=1).fit(X, y, sample_weight=np.linspace(0, 2, 24))
+    close(fitted.predict_log_proba(X), np.log(fitted.predict_proba(X)), tol=1e-5)
+
+
 def test_class_weights_shift_predictions():
     X, y = reviews(300)
     y = ["rare" if i % 10 == 0 else "often" for i in range(300)]  # no text tells which

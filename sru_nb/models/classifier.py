@@ -332,13 +332,22 @@ def label_loss(
     labels: torch.Tensor,  # (B,) int64, or (B, C) of 0 and 1 for any number of them
     weight: torch.Tensor | None = None,  # (C,): of each class
     label_smoothing: float = 0.0,  # the part of the target that goes to all classes equally
+    sample_weight: torch.Tensor | None = None,  # (B,): of each sentence; None: 1
 ) -> torch.Tensor:  # in nats
-    "The mean loss of sentences."
+    "The mean loss of sentences, each times its weight."
     weight = None if weight is None else weight.to(logits.device)
-    if labels.ndim == 1:
-        return F.cross_entropy(logits, labels, weight, reduction="sum", label_smoothing=label_smoothing) / len(labels)
-    labels = labels.to(logits.dtype) * (1 - label_smoothing) + label_smoothing / 2
-    return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weight)
+    if sample_weight is not None and (sample_weight == 1).all():
+        sample_weight = None  # rounded as without weights
+    single, reduction = labels.ndim == 1, "mean" if sample_weight is None else "none"
+    if single:
+        losses = F.cross_entropy(logits, labels, weight, reduction=reduction.replace("mean", "sum"),
+                                 label_smoothing=label_smoothing)
+    else:
+        labels = labels.to(logits.dtype) * (1 - label_smoothing) + label_smoothing / 2
+        losses = F.binary_cross_entropy_with_logits(logits, labels, reduction=reduction, pos_weight=weight)
+    if sample_weight is None:
+        return losses / len(labels) if single else losses
+    return ((losses if single else losses.mean(1)) * sample_weight.to(losses)).mean()
 
 
 def class_loss(
