@@ -110,8 +110,9 @@ class Layer(nn.Module):
     in_stack = False  # True: the input is zero at pads already, as the stack or the layer before has made it
 
     def __init__(self, input_size, hidden_size, dropout, bidirectional, use_tanh, highway_bias, has_skip_term,
-                 layer_norm, rescale, v1, amp_recurrence_fp16, normalize_after, weight_c_init):
+                 layer_norm, rescale, v1, amp_recurrence_fp16, normalize_after, weight_c_init, device, dtype):
         super().__init__()
+        new = {"device": device, "dtype": dtype}
         self.input_size = check_whole("input_size", input_size, 1)
         self.hidden_size = check_whole("hidden_size", hidden_size, 1)
         self.bidirectional, self.num_directions = bidirectional, 2 if bidirectional else 1
@@ -121,10 +122,11 @@ class Layer(nn.Module):
         self.amp_recurrence_fp16, self.normalize_after = amp_recurrence_fp16, normalize_after
         self.weight_c_init = weight_c_init
         self.num_matrices = 4 if has_skip_term and input_size != self.output_size else 3
-        self.weight_c = nn.Parameter(torch.empty(2 * self.output_size), requires_grad=not v1)
-        self.bias = nn.Parameter(torch.empty(2 * self.output_size))
-        self.register_buffer("scale_x", torch.ones(1))
-        self.layer_norm = nn.LayerNorm(self.output_size if normalize_after else input_size) if layer_norm else None
+        self.weight_c = nn.Parameter(torch.empty(2 * self.output_size, **new), requires_grad=not v1)
+        self.bias = nn.Parameter(torch.empty(2 * self.output_size, **new))
+        self.register_buffer("scale_x", torch.ones(1, **new))
+        features = self.output_size if normalize_after else input_size
+        self.layer_norm = nn.LayerNorm(features, **new) if layer_norm else None
 
     def _normalised(self, x):
         "The input of the products."
@@ -231,17 +233,21 @@ class SRUCell(Layer):
         normalize_after: bool = False,  # layer_norm on the output instead of the input
         weight_c_init: float | None = None,  # weight_c uniform in +-value; None: +-sqrt(3/2)
         force_proj: bool = False,  # n_proj takes part whatever its size, as in the original's version 3.0
+        *,
+        device: torch.device | str | None = None,  # of the parameters, as in `nn.GRU`
+        dtype: torch.dtype | None = None,
     ):
         super().__init__(input_size, hidden_size, dropout, bidirectional, use_tanh, highway_bias, has_skip_term,
-                         layer_norm, rescale, v1, amp_recurrence_fp16, normalize_after, weight_c_init)
+                         layer_norm, rescale, v1, amp_recurrence_fp16, normalize_after, weight_c_init, device, dtype)
         self.rnn_dropout, self.custom_m = check_probability("rnn_dropout", rnn_dropout), custom_m
         smaller = check_whole("n_proj", n_proj, 0) < min(input_size, self.output_size)
         self.projection_size = n_proj if smaller or force_proj else 0
         self.weight = self.weight_proj = None
         if custom_m is None:
-            n, q = input_size, self.projection_size
-            self.weight_proj = nn.Parameter(torch.empty(n, q)) if q else None
-            self.weight = nn.Parameter(torch.empty(q or n, self.num_directions, self.num_matrices, hidden_size))
+            n, q, new = input_size, self.projection_size, {"device": device, "dtype": dtype}
+            self.weight_proj = nn.Parameter(torch.empty(n, q, **new)) if q else None
+            shape = q or n, self.num_directions, self.num_matrices, hidden_size
+            self.weight = nn.Parameter(torch.empty(shape, **new))
         self.reset_parameters()
 
 # %% ../nbs/10_sru.ipynb #b83053e4
@@ -346,7 +352,7 @@ class Stack(nn.Module):
     bias, proj_size = True, 0  # in nn.LSTM's sense: there are biases, and no projection of h
 
     def __init__(self, input_size, hidden_size, num_layers, dropout, bidirectional, nn_rnn_compatible_return,
-                 proj_input_to_hidden_first, batch_first):
+                 proj_input_to_hidden_first, batch_first, device, dtype):
         super().__init__()
         self.input_size = check_whole("input_size", input_size, 1)
         self.hidden_size = check_whole("hidden_size", hidden_size, 1)
@@ -354,7 +360,9 @@ class Stack(nn.Module):
         self.output_size, self.bidirectional = hidden_size * self.num_directions, bidirectional
         self.dropout, self.batch_first, self.nn_rnn_compatible_return = dropout, batch_first, nn_rnn_compatible_return
         first = self.output_size if proj_input_to_hidden_first else input_size
-        self.input_to_hidden = nn.Linear(input_size, first, bias=False) if first != input_size else None
+        self.input_to_hidden = None
+        if first != input_size:
+            self.input_to_hidden = nn.Linear(input_size, first, bias=False, device=device, dtype=dtype)
         self.layer_inputs = [first] + [self.output_size] * (num_layers - 1)  # n of every layer
 
     def for_each_layer(self, name: str, value) -> Sequence:
@@ -388,6 +396,22 @@ class Stack(nn.Module):
 
 # %% ../nbs/10_sru.ipynb #19a9939a
 @patch
+def states(
+    self: Stack,
+    c0: torch.Tensor,  # (layers, B, directions * d), or as of nn.GRU; without a batch (layers, directions * d)
+    batch: tuple[int, ...],  # (B,), or () without a batch
+    device: torch.device,
+) -> tuple[torch.Tensor, ...]:  # (B, directions * d) each
+    "The start state of every layer; what does not fit is refused."
+    like_gru = (self.num_layers * self.num_directions, *batch, self.hidden_size)
+    if self.nn_rnn_compatible_return and isinstance(c0, torch.Tensor) and tuple(c0.shape) == like_gru:
+        c0 = c0.unflatten(0, (self.num_layers, -1)).transpose(1, -2).flatten(-2)
+    letters = f"(num_layers, {'B, ' * len(batch)}directions * hidden_size)"
+    check_tensor("c0", c0, STATE, (self.num_layers, *batch, self.output_size), letters, device)
+    return (c0 if batch else c0[:, None]).unbind(0)
+
+
+@patch
 def run(
     self: Stack,
     layers: Callable,  # x (L, B, n), a start state or None for each layer, mask or None -> h, last states, and more
@@ -396,7 +420,7 @@ def run(
     mask_pad: torch.Tensor | None,
 ) -> tuple:  # h in the input's form, the last states as one tensor, and more
     "An input in any form through the layers; what does not fit is refused."
-    packed = isinstance(input, PackedSequence)
+    packed, alone = isinstance(input, PackedSequence), False
     x, lengths = pad_packed_sequence(input) if packed else (input, None)
     check_input(x, self.input_size)
     if packed and mask_pad is not None:
@@ -406,18 +430,16 @@ def run(
         mask_pad = torch.arange(len(x), device=x.device)[:, None] >= lengths.to(x.device)
     else:
         first = "(B, L" if self.batch_first else "(L, B"
-        if x.ndim != 3:
-            raise ValueError(f"input has {x.ndim} dimensions, expected {first}, input_size)")
-        mask_pad = check_mask(mask_pad, x.shape[:2], f"{first})", x.device)
-        if self.batch_first:
+        if x.ndim not in (2, 3):
+            raise ValueError(f"input has {x.ndim} dimensions, expected {first}, input_size), or (L, input_size)")
+        mask_pad = check_mask(mask_pad, x.shape[:-1], f"{first})" if x.ndim == 3 else "(L,)", x.device)
+        if alone := x.ndim == 2:  # a batch of one
+            x, mask_pad = x[:, None], None if mask_pad is None else mask_pad[:, None]
+        elif self.batch_first:
             x, mask_pad = x.transpose(0, 1), None if mask_pad is None else mask_pad.t()
-    states, shape = [None] * self.num_layers, (self.num_layers, x.shape[1], self.output_size)
+    states = [None] * self.num_layers
     if c0 is not None:
-        like_gru = (self.num_layers * self.num_directions, x.shape[1], self.hidden_size)
-        if self.nn_rnn_compatible_return and isinstance(c0, torch.Tensor) and tuple(c0.shape) == like_gru:
-            c0 = c0.unflatten(0, (self.num_layers, -1)).transpose(1, 2).flatten(2)
-        check_tensor("c0", c0, STATE, shape, "(num_layers, B, directions * hidden_size)", x.device)
-        states = c0.unbind(0)
+        states = self.states(c0, () if alone else (x.shape[1],), x.device)
     x = zero_at_pads(x, mask_pad)
     if self.input_to_hidden is not None:
         x = self.input_to_hidden(x)
@@ -425,6 +447,8 @@ def run(
     c = torch.stack(last)  # (layers, B, directions * d)
     if self.nn_rnn_compatible_return:
         c = c.unflatten(2, (self.num_directions, -1)).transpose(1, 2).flatten(0, 1).contiguous()
+    if alone:
+        return h[:, 0], c[:, 0], *more
     if packed:
         if (order := input.sorted_indices) is not None:
             h, lengths = h.index_select(1, order), lengths[order.cpu()]
@@ -458,9 +482,12 @@ class SRU(Stack):
         normalize_after: bool = False,
         weight_c_init: float | None = None,
         batch_first: bool = False,  # input, mask and h have the batch first; states never do
+        *,
+        device: torch.device | str | None = None,  # of the parameters, as in `nn.GRU`
+        dtype: torch.dtype | None = None,
     ):
         super().__init__(input_size, hidden_size, num_layers, dropout, bidirectional, nn_rnn_compatible_return,
-                         proj_input_to_hidden_first, batch_first)
+                         proj_input_to_hidden_first, batch_first, device, dtype)
         several, exact = isinstance(custom_m, (list, tuple, nn.ModuleList)), not isinstance(projection_size, int)
         modules = self.for_each_layer("custom_m", list(custom_m) if several else custom_m)
         modules = modules if several else [copy.deepcopy(module) for module in modules]
@@ -468,7 +495,7 @@ class SRU(Stack):
         self.set_layers(
             SRUCell(n, hidden_size, dropout if i + 1 < num_layers else 0.0, rnn_dropout, bidirectional, projections[i],
                     use_tanh, highway_bias, has_skip_term, layer_norm, rescale, v1, modules[i], amp_recurrence_fp16,
-                    normalize_after, weight_c_init, exact)
+                    normalize_after, weight_c_init, exact, device=device, dtype=dtype)
             for i, n in enumerate(self.layer_inputs))
         if any(projections) and not any(cell.projection_size for cell in self.rnn_lst) and custom_m is None:
             warnings.warn(f"projection_size={projection_size} has no effect: "
@@ -478,9 +505,9 @@ class SRU(Stack):
 @patch
 def forward(
     self: SRU,
-    input: torch.Tensor | PackedSequence,  # (L, B, n); (B, L, n) if batch_first
-    c0: torch.Tensor | None = None,  # (layers, B, directions * d): start states; None: zeros
-    mask_pad: torch.Tensor | None = None,  # (L, B), as the input: true where padded
+    input: torch.Tensor | PackedSequence,  # (L, B, n); (B, L, n) if batch_first; (L, n) without a batch
+    c0: torch.Tensor | None = None,  # (layers, B, directions * d), or without B: start states; None: zeros
+    mask_pad: torch.Tensor | None = None,  # (L, B), or (L,), as the input: true where padded
 ) -> tuple[torch.Tensor | PackedSequence, torch.Tensor]:  # h (L, B, directions * d) as the input; last states
     "The last layer's outputs, and the last state of every layer."
     def layers(x, states, mask_pad):

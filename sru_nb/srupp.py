@@ -59,9 +59,9 @@ def visible(
 class GateLinear(nn.Module):
     "A product without bias whose outputs are gates: (..., p) -> (..., directions, k, d)."
 
-    def __init__(self, in_features: int, directions: int, num_matrices: int, hidden_size: int):
+    def __init__(self, in_features: int, directions: int, num_matrices: int, hidden_size: int, **new):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(in_features, directions, num_matrices, hidden_size))
+        self.weight = nn.Parameter(torch.empty(in_features, directions, num_matrices, hidden_size, **new))
 
     def reset_parameters(self, gain: float = 1.0):
         "Xavier's uniform values times `gain`."
@@ -83,12 +83,13 @@ class GateLinear(nn.Module):
 class SRUppProjectedLinear(nn.Module):
     "Two products with a norm between them: the SRU++ layer without attention."
 
-    def __init__(self, input_size: int, proj_size: int, gates: tuple[int, int, int], dropout: float, layer_norm: bool):
+    def __init__(self, input_size: int, proj_size: int, gates: tuple[int, int, int], dropout: float, layer_norm: bool,
+                 **new):
         super().__init__()
         self.dropout = dropout
-        self.linear1 = Linear(input_size, proj_size, bias=False)
-        self.linear2 = GateLinear(proj_size, *gates)
-        self.layer_norm = nn.LayerNorm(proj_size) if layer_norm else None
+        self.linear1 = Linear(input_size, proj_size, bias=False, **new)
+        self.linear2 = GateLinear(proj_size, *gates, **new)
+        self.layer_norm = nn.LayerNorm(proj_size, **new) if layer_norm else None
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -109,17 +110,17 @@ class SRUppAttention(nn.Module):
     "Self-attention over a narrow projection, and the product that makes gates of it (Lei 2021, section 3)."
 
     def __init__(self, input_size: int, proj_size: int, gates: tuple[int, int, int], num_heads: int, dropout: float,
-                 attn_dropout: float, layer_norm: bool, normalize_after: bool, rezero_init_alpha: float):
+                 attn_dropout: float, layer_norm: bool, normalize_after: bool, rezero_init_alpha: float, **new):
         super().__init__()
         if proj_size % num_heads:
             raise ValueError(f"proj_size is {proj_size}, expected a multiple of num_heads = {num_heads}")
         self.num_heads, self.dropout, self.attn_dropout = num_heads, dropout, attn_dropout
         self.normalize_after, self.rezero_init_alpha = normalize_after, rezero_init_alpha
-        self.linear1 = Linear(input_size, proj_size, bias=False)
-        self.linear2 = Linear(proj_size, 2 * proj_size, bias=False)
-        self.linear3 = GateLinear(proj_size, *gates)
-        self.alpha = nn.Parameter(torch.empty(1))
-        self.layer_norm = nn.LayerNorm(proj_size) if layer_norm else None
+        self.linear1 = Linear(input_size, proj_size, bias=False, **new)
+        self.linear2 = Linear(proj_size, 2 * proj_size, bias=False, **new)
+        self.linear3 = GateLinear(proj_size, *gates, **new)
+        self.alpha = nn.Parameter(torch.empty(1, **new))
+        self.layer_norm = nn.LayerNorm(proj_size, **new) if layer_norm else None
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -195,21 +196,25 @@ class SRUppCell(Layer):
         rezero_init_alpha: float = 0.0,  # initial weight of what attention finds
         amp_recurrence_fp16: bool = False,  # under autocast: keep the recurrence's tensors in the half type
         recurrent_dropout: float | None = None,  # one mask for all steps, before the highway; None: as dropout
+        *,
+        device: torch.device | str | None = None,  # of the parameters, as in `nn.GRU`
+        dtype: torch.dtype | None = None,
     ):
         if causal and bidirectional:
             raise ValueError("causal is True and so is bidirectional, expected one of them: "
                              "the second direction sees what comes after")
         recurrent_dropout = dropout if recurrent_dropout is None else recurrent_dropout
         super().__init__(input_size, hidden_size, recurrent_dropout, bidirectional, False, highway_bias, True,
-                         layer_norm, rescale, False, amp_recurrence_fp16, normalize_after, weight_c_init)
+                         layer_norm, rescale, False, amp_recurrence_fp16, normalize_after, weight_c_init, device, dtype)
         check_probability("dropout", dropout), check_probability("attn_dropout", attn_dropout)
         self.proj_size, self.causal, self.attention = check_whole("proj_size", proj_size, 1), causal, attention
-        gates = (self.num_directions, self.num_matrices, hidden_size)
+        gates, new = (self.num_directions, self.num_matrices, hidden_size), {"device": device, "dtype": dtype}
         if attention:
             self.transform_module = SRUppAttention(input_size, proj_size, gates, check_whole("num_heads", num_heads, 1),
-                                                   dropout, attn_dropout, attn_layer_norm, True, rezero_init_alpha)
+                                                   dropout, attn_dropout, attn_layer_norm, True, rezero_init_alpha,
+                                                   **new)
         else:
-            self.transform_module = SRUppProjectedLinear(input_size, proj_size, gates, dropout, attn_layer_norm)
+            self.transform_module = SRUppProjectedLinear(input_size, proj_size, gates, dropout, attn_layer_norm, **new)
         self.reset_parameters()
 
 # %% ../nbs/11_srupp.ipynb #a941b502
@@ -332,9 +337,12 @@ class SRUpp(Stack):
         rezero_init_alpha: float = 0.0,
         amp_recurrence_fp16: bool = False,
         batch_first: bool = False,  # input, mask and h have the batch first; states and memories never do
+        *,
+        device: torch.device | str | None = None,  # of the parameters, as in `nn.GRU`
+        dtype: torch.dtype | None = None,
     ):
         super().__init__(input_size, hidden_size, num_layers, dropout, bidirectional, nn_rnn_compatible_return,
-                         proj_input_to_hidden_first, batch_first)
+                         proj_input_to_hidden_first, batch_first, device, dtype)
         every, last = check_whole("attention_every_n_layers", attention_every_n_layers, 1), attention_last_n_layers
         if every != 1 and last >= 0:
             raise ValueError(f"attention_every_n_layers is {every} and attention_last_n_layers is {last}, "
@@ -344,7 +352,8 @@ class SRUpp(Stack):
         self.set_layers(
             SRUppCell(n, hidden_size, proj_size, dropout, attn_dropout, num_heads, bidirectional, layer_norm,
                       normalize_after, attn_layer_norm, highway_bias, attention[i], rescale, weight_c_init, causal,
-                      rezero_init_alpha, amp_recurrence_fp16, dropout if i + 1 < num_layers else 0.0)
+                      rezero_init_alpha, amp_recurrence_fp16, dropout if i + 1 < num_layers else 0.0,
+                      device=device, dtype=dtype)
             for i, n in enumerate(self.layer_inputs))
 
     def start_cache(self) -> KVCache:
@@ -393,11 +402,12 @@ def views(
 @patch
 def forward(
     self: SRUpp,
-    input: torch.Tensor | PackedSequence,  # (L, B, n); (B, L, n) if batch_first
-    c0: torch.Tensor | None = None,  # (layers, B, directions * d): start states; None: zeros
-    mask_pad: torch.Tensor | None = None,  # (L, B), as the input: true where padded
+    input: torch.Tensor | PackedSequence,  # (L, B, n); (B, L, n) if batch_first; (L, n) without a batch
+    c0: torch.Tensor | None = None,  # (layers, B, directions * d), or without B: start states; None: zeros
+    mask_pad: torch.Tensor | None = None,  # (L, B), or (L,), as the input: true where padded
     attn_mask: torch.Tensor | Sequence | None = None,  # (L, M + L), added to the scores; or one for each layer
-    memory: Sequence | None = None,  # for each layer (M, B, its n) or None: its inputs in the segment before
+    memory: Sequence | None = None,  # for each layer (M, B, its n) or None: its inputs in the segment before; B is 1
+    # without a batch
     memory_mask_pad: torch.Tensor | Sequence | None = None,  # (M, B): true where padded; or one for each layer
     cache: KVCache | None = None,  # from `start_cache` or the call before; needs causal
     context: int | None = None,  # positions before its own that a query sees; needs causal; None: all
