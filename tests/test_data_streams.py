@@ -394,8 +394,8 @@ def read_text(path):
 @pytest.mark.parametrize("piece", [1, 13, 1000, 1 << 20])
 @pytest.mark.parametrize("options", [{}, {"lower": True, "eos": "<eos>"}, {"max_size": 30}, {"min_count": 5}])
 def test_prepared_ids_equal_the_naive_ones(tmp_path, piece, options):
-    paths = write(tmp_path, valid=some_text(1) + " never seen")
-    corpus = prepare(paths, tmp_path, piece=piece, **options)
+    paths = write(tmp_path, 400 if piece > 1 else 90, valid=some_text(1) + " never seen")
+    corpus = prepare(paths, tmp_path, piece=piece, workers=1 + (piece > 1), **options)
     said = {part: split_words(read_text(path), options.get("eos", "</s>"), options.get("lower", False))
             for part, path in zip(PARTS, paths)}
     vocab = make_vocab(Counter(said["train"]), options.get("eos", "</s>"),
@@ -601,8 +601,8 @@ def test_a_killed_preparation_keeps_its_vocabulary(tmp_path, share):
     process.join()
     assert process.exitcode == -signal.SIGKILL and not list((tmp_path / "made").glob("*/meta.json"))
     assert contents(slowly(log, paths, tmp_path / "made")) == contents(whole)
-    again = log.stat().st_size - int(share * steps)
-    assert again <= steps and (share < 0.5 or again <= steps * 0.8)  # most of the words are counted, and encoded, once
+    again = log.stat().st_size - int(share * steps) - 8  # so many may have been on their way
+    assert again <= steps and (share < 0.5 or again <= steps * 0.75)  # the words of the training part are not counted
 
 
 @forks

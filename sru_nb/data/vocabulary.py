@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..basics import patch, replacing, write_file
+from ..basics import check_text, patch, replacing, write_file
 from .files import open_text, sha256_of
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #2ffae1c8
@@ -135,7 +135,7 @@ class ByteVocab:
         text: bytes | str,  # str: as UTF-8
     ) -> np.ndarray:  # (len,) int64 ids
         "Ids of bytes; a byte outside the vocabulary is an error."
-        text = text.encode() if isinstance(text, str) else bytes(text)
+        text = check_text("text", text).encode() if isinstance(text, str) else bytes(text)
         ids = self.table[np.frombuffer(text, np.uint8)]
         if (ids < 0).any():
             at = int(np.argmax(ids < 0))
@@ -198,7 +198,7 @@ def encode(
     text: str | Iterable[str],  # or words
 ) -> np.ndarray:  # (words,) int64 ids
     "Ids of words; a word that is not in the vocabulary has the id of `unk`."
-    words = split_words(text, self.eos, self.lower) if isinstance(text, str) else list(text)
+    words = split_words(check_text("text", text), self.eos, self.lower) if isinstance(text, str) else list(text)
     if not all(isinstance(word, str) and word.split() == [word] for word in words):
         raise TypeError(f"text: {text!r:.80}, expected a str, or words without white space")
     return self.encode_words(words)[0].astype(np.int64)
