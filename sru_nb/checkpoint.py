@@ -110,7 +110,8 @@ def write_files(folder: Path, model: torch.nn.Module, optimizer, averaged: torch
     state = {key: pack(value, others, key) for key, value in state.items()}
     state["optimizer"] = pack(optimizer and optimizer.state_dict(), moments, "optimizer")
     write_json(folder / "state.json", state)
-    parts = dict(zip(FILES, (weights, moments, others))) | ({AVERAGED: weights_of(averaged)[0]} if averaged else {})
+    parts = dict(zip(FILES, (weights, moments, others))) | (
+        {} if averaged is None else {AVERAGED: weights_of(averaged)[0]})
     for name, tensors in parts.items():
         save_file(own_memory(tensors), folder / name, metadata=header if name in (FILES[0], AVERAGED) else None)
         shutil.copymode(folder / "state.json", folder / name)  # safetensors lets only the owner read

@@ -671,8 +671,9 @@ def agree(self: Trainer, loss_sum: float = 0.0, samples: int = 1, signal_name: s
     "Add up losses and samples over all processes; a wish of one is the wish of all."
     save = self.save_seconds and time.monotonic() - self.saved >= self.save_seconds
     late = self.budget.is_late(self.seconds, self.total.train_seconds / max(self.step, 1))
-    measure = self.evaluate and not (self.metrics or self.parts) and self.budget.must_measure(self.seconds)
-    wishes = bool(signal_name), late, bool(measure), bool(save)
+    known = self.evaluate is None or self.metrics or self.parts
+    measure = not known and self.budget.must_measure(self.seconds)
+    wishes = bool(signal_name), late, measure, bool(save)
     loss_sum, samples, *wishes = self.sum_over_processes(loss_sum, samples, *wishes)
     return Agreed(loss_sum / samples, samples, *map(bool, wishes))
 
