@@ -137,7 +137,10 @@ def build_accelerator(
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # the store outlives one, with its old addresses
         torch.distributed.init_process_group("gloo" if cpu else "nccl", rank=rank, world_size=world_size,
                                              store=torch.distributed.PrefixStore(f"sru_nb/{attempt}", store))
-    accelerator = Accelerator(cpu=cpu, mixed_precision=kinds[precision], log_with=list(trackers) or None)
+    try:
+        accelerator = Accelerator(cpu=cpu, mixed_precision=kinds[precision], log_with=list(trackers) or None)
+    except ValueError as error:
+        raise ValueError(f"trackers={list(trackers)}: {error}") if trackers else error from None
 
     def leave():  # an interpreter that ends with gloo's connections open may abort
         if torch.distributed.is_initialized():

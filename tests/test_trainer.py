@@ -373,6 +373,7 @@ def test_bad_arguments_are_named(name, value, error, tmp_path):
     (dict(device="gpu"), "device='gpu', expected auto, cpu, cuda"), (dict(device="mps"), "device='mps', expected auto"),
     (dict(device="cuda:99"), "device='cuda:99', but PyTorch finds"), (dict(device=""), "device='', expected auto"),
     (dict(device="cpu", precision="float16"), "precision='float16' needs a GPU"),
+    (dict(device="cpu", trackers=["None"]), "trackers=['None']: Unsupported"),
     (dict(device="cpu", precision="fp16"), "precision='fp16', expected one of float32, bfloat16, float16")])
 def test_a_device_or_precision_that_is_not_there_is_named(arguments, said):
     with raises(ValueError, said):
