@@ -117,7 +117,8 @@ FORMS = {
     "byte order mark": b"\xef\xbb\xbf" + json.dumps(DEMO).encode(), "UTF-16": json.dumps(DEMO).encode("utf-16"),
     "gzip": gzip.compress(json.dumps(DEMO).encode()), "a list of articles": DEMO["data"], "an article": DEMO["data"][0],
     "a line for an article": lines(DEMO["data"] + [{"paragraphs": []}]),
-    "rows": rows(), "rows in data": {"version": None, "data": rows()}, "a row a line": lines(rows()) + "\r\n\n",
+    "rows": rows(), "rows of the Hub's server": {"rows": [{"row_idx": 0, "row": row} for row in rows()]},
+    "rows in data": {"version": None, "data": rows()}, "a row a line": lines(rows()) + "\r\n\n",
     "rows with null flags": [row | {"is_impossible": None} for row in rows()[:5]] + [
         row | {"is_impossible": "True"} for row in rows()[5:]],
     "a passage that is not in a list": changed(lambda a, p, q: a.update(paragraphs=p)),
@@ -132,7 +133,7 @@ FORMS = {
     "a number as answer": changed(lambda a, p, q: q["answers"][0].update(text=1873.0)),
     "what nobody needs": changed(lambda a, p, q: (
         a.update(url=3), a["paragraphs"].append({"context": "A.", "qas": None}), p.update(document_id=4),
-        q.update(plausible_answers={}, is_impossible=0, question_type=None), q["answers"][0].update(answer_end=None))),
+        q.update(plausible_answers={}, is_impossible=0.0, kind=None), q["answers"][0].update(answer_end=None))),
 }
 
 
@@ -162,6 +163,8 @@ ODD = [  # a change, its kind, how many questions are left
     (lambda a, p, q: p["qas"].append(None), "no question", 6),
     (lambda a, p, q: q.pop("question"), "no question", 5), (lambda a, p, q: q.update(question=["?"]), "no question", 5),
     (lambda a, p, q: q.pop("id"), "no id", 6), (lambda a, p, q: q.update(id=True), "no id", 6),
+    (lambda a, p, q: q.update(id=""), "no id", 6),
+    (lambda a, p, q: q.update(is_impossible=[]), "flag unreadable", 6),
     (lambda a, p, q: q.update(id="q2"), "id twice", 6),
     (lambda a, p, q: q["answers"].append({"answer_start": 3}), "answer unreadable", 6),
     (lambda a, p, q: q["answers"].append({"text": " ", "answer_start": 3}), "answer unreadable", 6),

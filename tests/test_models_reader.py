@@ -311,6 +311,8 @@ def test_a_saved_reader_reads_the_same(tmp_path):
         assert [p.requires_grad for p in other.parameters()] == [p.requires_grad for p in model.parameters()]
     with raises(ValueError, "vocab has 3 symbols", "13"):
         model.save_pretrained(tmp_path / "other", {"kind": "words", "symbols": ["a", "b", "c"]})
+    cut = model.card_example({"kind": "words", "language": "am", "within_words": "cut"})
+    assert "language='am', within_words='cut')" in cut
     (tmp_path / "lstm" / "model.safetensors").write_bytes(b"no")
     with raises(HubError, "damaged"):
         Reader.from_pretrained(tmp_path / "lstm")

@@ -72,7 +72,7 @@ class Passage(NamedTuple):
     questions: tuple[Question, ...]
 
 # %% ../../nbs/23b_data.squad.ipynb #59570ead
-LEVELS = {"data": "article", "paragraphs": "passage", "qas": "question"}  # what the list of this name holds
+LEVELS = {"data": "article", "paragraphs": "passage", "qas": "question", "rows": "row", "row": "part"}
 
 
 def read_json(path: Path) -> tuple[Any, str]:  # what it holds; what a part of a list in it is called
@@ -117,13 +117,14 @@ def question_rows(
             yield from question_rows(part, f"{place} {number}", title, context, home)
     elif key:
         parts = part[key] if isinstance(part[key], list) else [part[key]]
-        yield from question_rows(parts, f"{place}, {LEVELS[key]}" if place[-1].isdigit() else LEVELS[key], title,
-                                 context, place)
+        below = f"{place}, {LEVELS[key]}" if place[-1].isdigit() else LEVELS[key]
+        yield from question_rows(parts, below, title, context, place if key == "qas" else home)
     elif not LEVELS.keys() & part.keys():
         yield title, home, context, place, item
 
 # %% ../../nbs/23b_data.squad.ipynb #64318c42
-FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False, "": False}
+FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False,
+         "nan": False, "": False}
 
 
 def as_text(value) -> str | None:  # None: it is neither a text nor a number
@@ -158,8 +159,8 @@ def read_question(
     if text is None:
         return odd("no question", f"{str(item)[:60]!r}, expected an object with the text 'question'")
     name, flag, answers, lost = as_text(item.get("id", item.get("qid"))), item.get("is_impossible"), [], False
-    impossible = FLAGS.get(str(as_text(flag) if flag not in (True, False) else flag).strip().lower())
-    if name is None:
+    impossible = FLAGS.get(str(flag).strip().lower().removesuffix(".0"))
+    if not name:
         odd("no id", f"it is called {place!r}")
     if impossible is None:
         odd("flag unreadable", f"is_impossible={str(flag)[:40]!r}, expected true or false")
