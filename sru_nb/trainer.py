@@ -271,6 +271,7 @@ class Trainer:
         self.main = self.accelerator.is_main_process  # the process that writes
         self.parallel, self.stepper = self.model, self.optimizer  # until accelerate has wrapped them
         self.step, self.carried, self.best, self.averaged, self.metrics, self.parts = 0, None, None, None, {}, {}
+        self.status = "no step was recorded"
         self.steps_an_epoch = -(-len(self.batches) // self.accumulate)
         self.budget = Budget(self.max_steps, self.epochs * self.steps_an_epoch, self.max_seconds, self.patience)
         self.meter, self.total = Meter(), Totals()
@@ -722,7 +723,9 @@ def fit(self: Trainer) -> dict:  # step, epoch, seconds, samples_per_second, uni
                 if evaluated := ended or agreed.measure or self.is_due(self.eval_every):
                     better = self.run_evaluation()
                     ended = self.call_hooks("evaluate") or ended
-                    ended = ended or self.budget.reached(self.step, self.total.waited, self.agree().late)
+                    if not ended and (ended := self.budget.reached(self.step, self.total.waited, self.agree().late)):
+                        if self.meter.steps:  # since the last record
+                            self.record(ended)
                 if ended or agreed.signalled or agreed.save or evaluated and better or self.is_due(self.save_every):
                     self.save()
                     self.call_hooks("save")

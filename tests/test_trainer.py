@@ -295,6 +295,7 @@ def test_a_slow_evaluation_measures_a_part_or_is_left_out(eval_every, tmp_path, 
         trainers.append(run(tmp_path / name, max_seconds=60, eval_every=eval_every, **slow(clock, trainers, in_time)))
         summary = trainers[-1].fit()
         assert 55 <= clock[0] <= 60 and summary["stopped"] == "max_seconds", (clock, summary)
+        assert history(tmp_path / name)["train"]["step"][-1] == summary["step"]
         rows, model = [r for r in read_records(tmp_path / name) if r["kind"] == "valid"], CharModel()
         assert summary["valid_part"] == (0.3 if in_time else 0) and all(r["valid_part"] == 0.3 for r in rows)
         if in_time:
