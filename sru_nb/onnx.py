@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['AXES', 'require_onnx', 'Term', 'terms_of_step', 'scan_states', 'write_direction', 'rnn_op', 'run_rnn',
            'write_rnn', 'write_recurrence', 'translations', 'open_axes', 'default_axes', 'letters_of', 'enlarged',
-           'named_arguments', 'name_outputs', 'name_inputs', 'write_program', 'fold_weights', 'trace', 'name_axes',
-           'export_onnx']
+           'named_arguments', 'paths_of', 'name_outputs', 'name_inputs', 'write_program', 'fold_weights', 'trace',
+           'name_axes', 'export_onnx']
 
 # %% ../nbs/06_onnx.ipynb #914171a6
 import functools
 import inspect
+import json
 import os
 import re
 import tempfile
@@ -315,11 +316,16 @@ def named_arguments(
     return {name: value for name, value in arguments.items() if value is not None}
 
 # %% ../nbs/06_onnx.ipynb #3dbbe065
+def paths_of(values) -> list[list[str]]:
+    "The keys, numbers and names that lead to each tensor."
+    return [[str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path]
+            for path, value in tree_flatten_with_path(values)[0] if isinstance(value, torch.Tensor)]
+
+
 def name_outputs(result) -> list[str]:
     "A name for each tensor of a model's result."
     names = []
-    for path, _ in tree_flatten_with_path(result)[0]:
-        keys = [str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path]
+    for keys in paths_of(result):
         first, *others = keys or "0"
         if first.isdigit():
             numbers = all(key.isdigit() for key in keys)
@@ -330,9 +336,7 @@ def name_outputs(result) -> list[str]:
 # %% ../nbs/06_onnx.ipynb #9d1b12ff
 def name_inputs(arguments: dict) -> list[str]:
     "A name for each tensor among the arguments."
-    paths = tree_flatten_with_path(arguments)[0]
-    return ["_".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path)
-            for path, value in paths if isinstance(value, torch.Tensor)]
+    return ["_".join(keys) for keys in paths_of(arguments)]
 
 # %% ../nbs/06_onnx.ipynb #fe7c4570
 def write_program(program, path: Path):
@@ -370,15 +374,17 @@ def trace(
 
 
 def name_axes(program, axes: dict):  # as from `open_axes`
-    "Give the open dimensions of a file their letters."
+    "Give the open dimensions of a file their letters; sizes within the graph are left to the runtime."
     graph, letters = program.model.graph, {}
     opened = [open for open in tree_leaves(axes, is_leaf=lambda a: a is None or all(type(i) is int for i in a))
               if open is not None]
     for value, open in zip(graph.inputs, opened, strict=True):
         for i, letter in open.items():
             letters.setdefault(str(value.shape[i]), letter)
-    for value in (*graph.inputs, *(value for node in graph for value in node.outputs)):
-        for i, size in enumerate(value.shape or ()):
+    for value in {value for node in graph for value in node.outputs}.difference(graph.outputs):
+        value.shape = None  # of one size under two names, or the reverse, ONNX Runtime reuses memory wrongly
+    for value in (*graph.inputs, *graph.outputs):
+        for i, size in enumerate(value.shape):
             if not isinstance(size, int):
                 value.shape[i] = re.sub(r"\w+", lambda m: letters.get(m[0]) or m[0], str(size))
 
@@ -390,16 +396,15 @@ def export_onnx(
     path: str | os.PathLike | None = None,  # the file to write; None: none
     dynamic_shapes: dict | None = None,  # by argument {dimension: torch.export.Dim}; None: those of `default_axes`
     output_names: Sequence[str] | None = None,  # None: output, last_state, and what follows by its index
-    metadata: dict[str, str] | None = None,  # to be kept in the file, beside the model's own
     **options,  # further arguments of `torch.onnx.export`
 ) -> torch.onnx.ONNXProgram:
     "Export a model for inference as an ONNX file."
     require_onnx()
     if isinstance(args, (str, os.PathLike)):  # export_onnx(model, path)
         args, path = None, args
-    known = {}
+    vocab = None
     if hasattr(model, "for_onnx"):
-        model, example, known = model.for_onnx()
+        model, example, vocab = model.for_onnx()
         args = example if args is None else args
     elif args is None:
         raise TypeError(f"args is None, expected example arguments: {type(model).__name__} has no for_onnx")
@@ -421,7 +426,8 @@ def export_onnx(
                                     output_names=list(output_names), **options)
     fold_weights(program.model)
     name_axes(program, axes)
-    program.model.metadata_props.update(known | (metadata or {}))
+    if vocab is not None:
+        program.model.metadata_props["vocab"] = json.dumps(vocab)
     if path is not None:
         write_program(program, Path(path))
     return program

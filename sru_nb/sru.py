@@ -519,6 +519,16 @@ def forward(
 
     return self.run(layers, input, c0, mask_pad)
 
+# %% ../nbs/10_sru.ipynb #2f39e1c0
+@patch
+def for_onnx(self: Stack) -> tuple[nn.Module, dict, dict | None]:  # itself, example arguments, no vocabulary
+    "What `sru_nb.onnx.export_onnx` takes where it gets no example."
+    like, state = self.rnn_lst[0].bias, (self.num_layers, 2, self.output_size)
+    if self.nn_rnn_compatible_return:
+        state = self.num_layers * self.num_directions, 2, self.hidden_size
+    return self, {"input": like.new_zeros(2, 2, self.input_size), "c0": like.new_zeros(state),
+                  "mask_pad": like.new_zeros(2, 2, dtype=torch.bool)}, None
+
 # %% ../nbs/10_sru.ipynb #8e29b81d
 class Costs(NamedTuple):
     "What a layer costs on a batch; operations are of the forward pass."

@@ -364,3 +364,35 @@ def test_bad_arguments_are_refused():
         model(torch.tensor([[-1], [3]]))
     with raises(ValueError, "mask_pad has shape (2, 1)"):
         model(torch.tensor([[1, 3]]), torch.zeros(2, 1))
+
+# %% ../nbs/14_models.classifier.ipynb #d122c541
+class Encoders(torch.nn.Module):
+    "Classifiers of three kinds on the same sentences, which go into one file."
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        options = dict(bidirectional=True, pooling="max", window=3)
+        self.models = torch.nn.ModuleList([
+            SentenceClassifier(20, 3, 16, "sru", 16, **options), SentenceClassifier(20, 3, 16, "lstm", 8, **options),
+            SentenceClassifier(20, 3, 16, "cnn", filters=5), SentenceClassifier(20, 3, 16, "srupp", 16, 1)])
+
+    def forward(self, ids, mask_pad):
+        return [model(ids, mask_pad) for model in self.models]
+
+
+def test_exported_classifiers_say_the_same_at_every_shape():
+    runtime = pytest.importorskip("onnxruntime")
+    from sru_nb.onnx import default_axes, export_onnx
+
+    model, example = Encoders().eval(), SentenceClassifier(20, 3).for_onnx()[1]
+    graph = torch.export.export(model, (), example, dynamic_shapes=default_axes(example)).module()
+    session = runtime.InferenceSession(export_onnx(model, example).model_proto.SerializeToString())
+    for L, B in ((7, 3), (1, 1), (4, 1), (1, 2)):
+        ids, mask_pad = torch.randint(20, (L, B)), torch.rand(L, B) < 0.3
+        with torch.no_grad():
+            expected = model(ids, mask_pad)
+        if L > 1 and B > 1:
+            close_all(dict(enumerate(graph(ids=ids, mask_pad=mask_pad))), dict(enumerate(expected)), tol=1e-5)
+        actual = session.run(None, {"ids": ids.numpy(), "mask_pad": mask_pad.numpy()})
+        close_all(dict(enumerate(map(torch.from_numpy, actual))), dict(enumerate(expected)), tol=1e-5)

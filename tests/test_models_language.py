@@ -9,7 +9,7 @@ from sru_nb.models.language import (
 import pytest
 import torch
 
-from sru_nb.testing import raises, run_tests
+from sru_nb.testing import close, raises, run_tests
 
 PUBLISHED = {  # millions of parameters
     "8x1312": 37.6, "10x1152": 37.1, "8x3056": 47.1, "12x2048": 48.8, "srupp-1920": 42, "srupp-3072": 108,
@@ -147,3 +147,23 @@ def test_a_saved_model_is_the_same_model(tmp_path):
             model.save_pretrained(tmp_path / unit)
             loaded = LanguageModel.from_pretrained(tmp_path / unit).eval()
             assert torch.equal(loaded(ids)[0], model(ids)[0]) and loaded.tied == model.tied
+
+# %% ../nbs/13_models.language.ipynb #f3a54627
+def test_an_exported_model_goes_on_from_its_cache():
+    runtime = pytest.importorskip("onnxruntime")
+    from torch.utils._pytree import tree_leaves
+
+    from sru_nb.onnx import export_onnx, name_inputs
+
+    torch.manual_seed(0)
+    model = LanguageModel(20, 8, 2, unit="srupp", attention_size=4, attention_every=2).eval()
+    session = runtime.InferenceSession(export_onnx(model).model_proto.SerializeToString())
+    for L, B, before in ((5, 2, 3), (1, 1, 1)):
+        with torch.no_grad():
+            inputs = {"ids": torch.randint(20, (L, B)),
+                      "state": model(torch.randint(20, (before, B)), model.start_cache())[1]}
+            expected = [leaf for leaf in tree_leaves(model(**inputs)) if isinstance(leaf, torch.Tensor)]
+        tensors = [leaf.numpy() for leaf in tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
+        actual = session.run(None, dict(zip(name_inputs(inputs), tensors, strict=True)))
+        for a, b in zip(actual, expected, strict=True):
+            close(torch.from_numpy(a), b, tol=1e-5)

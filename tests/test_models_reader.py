@@ -656,3 +656,22 @@ def test_weights_may_lie_elsewhere(name):
     model, inputs = build(name)
     before = output(model.eval(), inputs).detach()
     close(output(accelerate.cpu_offload(model, torch.device("cpu")), inputs).detach(), before, tol=0)
+
+# %% ../nbs/15_models.reader.ipynb #d9247143
+def test_an_exported_reader_says_the_same_at_every_shape():
+    runtime = pytest.importorskip("onnxruntime")
+    from sru_nb.onnx import export_onnx
+
+    torch.manual_seed(0)
+    model = Reader(20, 8, "sru", 6, 2, no_answer=True, tune_partial=10, tag_counts=(4, 3), tag_sizes=(2, 3)).eval()
+    torch.nn.init.normal_(model.pointers.outer.weight)
+    session = runtime.InferenceSession(export_onnx(model).model_proto.SerializeToString())
+    for L, M, B in ((7, 4, 3), (1, 2, 1), (3, 1, 2)):
+        inputs = {"context": torch.randint(20, (L, B)), "features": torch.randn(L, B, 4),
+                  "context_pad": torch.arange(L)[:, None] >= torch.randint(1, L + 1, (B,)),
+                  "question": torch.randint(20, (M, B)), "question_pad": torch.rand(M, B) < 0.3,
+                  "tags": torch.randint(3, (L, B, 2))}
+        with torch.no_grad():
+            expected = model(**inputs)
+        actual, = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+        close(torch.from_numpy(actual), expected, tol=1e-5)

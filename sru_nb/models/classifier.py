@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ..basics import check_choice, check_probability, check_whole, evaluating, patch
 from .hub import HubModel
 from .language import layer_parameters
+from ..onnx import run_rnn
 from ..sru import SRU, check_mask
 from ..srupp import SRUpp
 
@@ -28,14 +28,14 @@ def pads_last(
     mask_pad: torch.Tensor | None = None,  # (L, B): true where padded; None: nowhere
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # ids and mask, pads last; step of the input at each step
     "The words of each sentence without gaps, then its pads, which are 0."
-    if not isinstance(ids, torch.Tensor) or ids.is_floating_point() or ids.ndim != 2 or not len(ids):
+    if not isinstance(ids, torch.Tensor) or ids.is_floating_point() or ids.ndim != 2 or not ids.shape[0]:
         what = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
         raise ValueError(f"ids is {what}, expected a tensor of integers (L, B), L at least 1")
     mask_pad = check_mask(mask_pad, ids.shape, "(L, B)", ids.device)
+    order = torch.arange(ids.shape[0], device=ids.device)[:, None].expand_as(ids)
     if mask_pad is None:
-        order = torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
         return ids, torch.zeros_like(ids, dtype=torch.bool), order
-    order = mask_pad.to(torch.uint8).argsort(dim=0, stable=True)
+    order = (order + mask_pad * 2**40).argsort(dim=0)  # no two are equal: ONNX has no stable sort
     mask_pad = mask_pad.gather(0, order)
     return ids.gather(0, order).masked_fill(mask_pad, 0), mask_pad, order
 
@@ -46,8 +46,7 @@ def through_packed(
     mask_pad: torch.Tensor,  # (L, B) bool, pads last
 ) -> torch.Tensor:  # (L, B, D)
     "The outputs of one of PyTorch's own networks, which have no mask."
-    lengths = (~mask_pad).sum(0).clamp(min=1).cpu()
-    return pad_packed_sequence(rnn(pack_padded_sequence(x, lengths, enforce_sorted=False))[0], total_length=len(x))[0]
+    return run_rnn(rnn, x, None, (~mask_pad).sum(0).clamp(min=1))[0]
 
 # %% ../../nbs/14_models.classifier.ipynb #ed9945f7
 def neighbours(
@@ -61,7 +60,7 @@ def neighbours(
     x = x if mask_pad is None else x.masked_fill(mask_pad[..., None], 0)
     side = window // 2
     x = F.pad(x, (0, 0, 0, 0, side, side))
-    return torch.cat([x[i : len(x) - window + 1 + i] for i in range(window)], -1)
+    return torch.cat([x[i : x.shape[0] - window + 1 + i] for i in range(window)], -1)
 
 # %% ../../nbs/14_models.classifier.ipynb #249a825e
 class Pooling(nn.Module):
@@ -77,7 +76,7 @@ class Pooling(nn.Module):
         "How much of each step is in the vector; 0 at pads."
         lengths = (~mask_pad).sum(0)
         if self.how == "last":
-            steps = torch.arange(len(h), device=h.device)[:, None]
+            steps = torch.arange(h.shape[0], device=h.device)[:, None]
             ends = [steps == lengths - 1, (steps == 0) & ~mask_pad][: self.directions]
             return torch.stack(ends, -1).repeat_interleave(h.shape[-1] // self.directions, -1).to(h.dtype)
         if self.how == "mean":
@@ -216,7 +215,8 @@ def inputs(
     shift: torch.Tensor | None = None,  # (L, B, n), added to the embeddings
 ) -> torch.Tensor:  # (L, B, window * n)
     "What the encoder reads at each step."
-    if ids.device.type == "cpu" and ids.numel() and not 0 <= ids.min() <= ids.max() < self.vocab_size:
+    checked = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()  # a graph cannot ask
+    if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
         raise ValueError(f"ids has numbers from {ids.min()} to {ids.max()}, expected at least 0 and below "
                          f"vocab_size = {self.vocab_size}")
     x = self.embedding(ids)
@@ -249,6 +249,13 @@ def forward(
     if shift is not None:
         shift = shift.gather(0, order[..., None].expand_as(shift))
     return self.head(self.dropout(self.pooling(self.steps(ids, mask_pad, shift), mask_pad)))
+
+# %% ../../nbs/14_models.classifier.ipynb #2ff1c352
+@patch
+def for_onnx(self: SentenceClassifier) -> tuple[nn.Module, dict, dict | None]:  # itself, arguments, its vocabulary
+    "What `sru_nb.onnx.export_onnx` takes where it gets no example."
+    ids = torch.zeros_like(self.embedding.weight[:2, :1], dtype=torch.long).expand(2, 2)
+    return self, {"ids": ids, "mask_pad": torch.zeros_like(ids, dtype=torch.bool)}, self.vocab
 
 # %% ../../nbs/14_models.classifier.ipynb #8f07653b
 def check_vectors(

@@ -21,6 +21,7 @@ from ..basics import check_choice, evaluating, patch
 from ..matmul import Linear
 from .adaptive import AdaptiveEmbedding, AdaptiveSoftmax, adaptive_parameters
 from .hub import HubModel
+from ..onnx import run_rnn
 from ..sru import SRU, gates, layer_costs
 from ..srupp import SRUpp, attention_weights, srupp_layer_costs
 
@@ -277,7 +278,10 @@ def forward(
 ):  # logits of each next symbol (L, B, V), or given targets their mean loss in nats; the state after the last step
     "The scores of each next symbol, or their loss."
     x = self.dropout(self.embedding(ids))
-    h, state = self.attend(x, state or {"c": None}) if self.unit == "srupp" else self.rnn(x, state)
+    if self.unit == "srupp":
+        h, state = self.attend(x, state or {"c": None})
+    else:
+        h, state = self.rnn(x, state) if self.unit == "sru" else run_rnn(self.rnn, x, state)
     h = self.dropout(h).flatten(0, 1)
     if self.adaptive:
         scores = self.head(h) if targets is None else self.head(h, targets.flatten()).mean()
@@ -286,6 +290,14 @@ def forward(
         if targets is not None:
             scores = F.cross_entropy(scores, targets.flatten())
     return (scores.view(*ids.shape, -1) if targets is None else scores), state
+
+# %% ../../nbs/13_models.language.ipynb #5c812ab8
+@patch
+def for_onnx(self: LanguageModel) -> tuple[nn.Module, dict, dict | None]:  # itself, example arguments, its vocabulary
+    "What `sru_nb.onnx.export_onnx` takes where it gets no example: a window and the state before it."
+    ids = torch.zeros(2, 2, dtype=torch.long, device=next(self.parameters()).device)
+    with evaluating(self), torch.no_grad():
+        return self, {"ids": ids, "state": self(ids, self.start_cache())[1]}, self.vocab
 
 # %% ../../nbs/13_models.language.ipynb #abee0476
 def layer_parameters(

@@ -65,8 +65,8 @@ class Alignment(nn.Module):
         q: torch.Tensor,  # (M, B, n)
         question_pad: torch.Tensor,  # (M, B) bool
     ) -> tuple[torch.Tensor, torch.Tensor]:  # (L, B, n) means of q; (B, L, M) their weights
-        both = torch.cat([x, q])
-        a, b = F.relu(self.alpha(both)).transpose(0, 1).split((len(x), len(q)), 1)
+        both, sizes = torch.cat([x, q]), (x.shape[0], q.shape[0])
+        a, b = F.relu(self.alpha(both)).transpose(0, 1).split(sizes, 1)
         scores = (a @ b.transpose(1, 2)).float()
         weights = scores.masked_fill(question_pad.t()[:, None], torch.finfo(scores.dtype).min).softmax(-1).to(q.dtype)
         return (weights @ q.transpose(0, 1)).transpose(0, 1), weights
@@ -183,7 +183,8 @@ def inside(self: Reader, context, features, context_pad, question, question_pad,
         raise ValueError(f"tags is {'None' if tags is None else 'a tensor'}, expected otherwise: the model has "
                          f"{len(self.tags)} kinds of tags")
     for ids in (context, question):
-        if ids.device.type == "cpu" and not 0 <= ids.min() <= ids.max() < self.vocab_size:
+        checked = ids.device.type == "cpu" and not torch.compiler.is_compiling()  # a graph cannot ask
+        if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
             raise ValueError(f"ids are from {ids.min()} to {ids.max()}, expected at least 0 and below vocab_size = "
                              f"{self.vocab_size}")
 
@@ -247,6 +248,15 @@ def card_example(self: Reader, vocab: dict | None) -> str:  # lines of Python
             "from sru_nb.models.reader import read\n\nwords = Vocabulary(model.vocab['symbols'][2:])\n"
             f"known = partial(ask, vocabulary=words, tokenizer=Tokenizer({', '.join(cutting)}))\n"
             "print(read(model, known, 'Who sang?', 'On Sunday a choir sang in the hall.').text)")
+
+# %% ../../nbs/15_models.reader.ipynb #05fce06c
+@patch
+def for_onnx(self: Reader) -> tuple[nn.Module, dict, dict | None]:  # itself, example arguments, its vocabulary
+    "What `sru_nb.onnx.export_onnx` takes where it gets no example."
+    ids = torch.zeros(2, 2, dtype=torch.long, device=self.words.tuned.device)
+    pads, tags = torch.zeros_like(ids, dtype=torch.bool), {"tags": ids[..., None].repeat(1, 1, len(self.tags))}
+    return self, {"context": ids, "features": self.words.tuned.new_zeros(2, 2, 4), "context_pad": pads,
+                  "question": ids, "question_pad": pads} | (tags if self.tags else {}), self.vocab
 
 # %% ../../nbs/15_models.reader.ipynb #33d8612d
 class ReaderBatch(NamedTuple):
