@@ -422,7 +422,8 @@ def run(
     "An input in any form through the layers; what does not fit is refused."
     packed, alone = isinstance(input, PackedSequence), False
     x, lengths = pad_packed_sequence(input) if packed else (input, None)
-    check_input(x, self.input_size)
+    first = getattr(self.input_to_hidden, "weight", None)  # layers check by themselves, once their weights are there
+    check_input(x, self.input_size, first if type(first) is nn.Parameter and not first.is_meta else None)
     if packed and mask_pad is not None:
         raise ValueError("mask_pad is given beside a PackedSequence, expected one of them: "
                          "a PackedSequence has its lengths")

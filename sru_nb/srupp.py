@@ -422,12 +422,13 @@ def forward(
         check_whole("context", context)
 
     def layers(x, states, mask_pad):
-        last, saved, pairs = [], [], []
-        views = self.views(x, mask_pad, attn_mask, memory, memory_mask_pad, cache, context)
-        for layer, state, (m, view, past) in zip(self.rnn_lst, states, views):
+        last, saved, pairs, more = [], [], [], (attn_mask, memory, memory_mask_pad, cache, context)
+        views = [()] * self.num_layers  # a layer masks pads, and what is to come, by itself
+        if any(a is not None for a in more):
+            views = [(view, m, None, past) for m, view, past in self.views(x, mask_pad, *more)]
+        for layer, state, view in zip(self.rnn_lst, states, views):
             saved.append(x)
-            plain = m is None and past is None and view.mask is None  # a layer shows this by itself
-            x, c, *pair = layer(x, state, mask_pad, *(() if plain else (view, m, None, past)))
+            x, c, *pair = layer(x, state, mask_pad, *view)
             last.append(c), pairs.extend(pair)
         result = {"saved_inputs": saved}
         return x, last, result if cache is None else result | {"cache": cache.followed(pairs, mask_pad, context, x)}
