@@ -15,7 +15,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -373,12 +373,13 @@ class Prediction(NamedTuple):
 @torch.no_grad()
 def predict(
     model: nn.Module,  # a `Reader`
-    batches: Iterable,  # of questions, with their `corpus`: `Batches` of data.squad
+    batches: Iterable,  # of questions: `Batches` of data.squad, or some of them
     max_words: int = 15,  # of an answer
     threshold: float = 0.0,  # margin above which there is no answer
+    corpus: Any = None,  # of data.squad; None: that of the batches
 ) -> list[Prediction]:  # in the order of the batches
     "The answers to many questions."
-    predictions, corpus = [], batches.corpus
+    predictions, corpus = [], batches.corpus if corpus is None else corpus
     with evaluating(model):
         for batch in batches:
             spans = best_spans(model(*reader_inputs(model, batch)), model.no_answer, max_words)
