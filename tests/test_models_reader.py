@@ -675,3 +675,28 @@ def test_an_exported_reader_says_the_same_at_every_shape():
             expected = model(**inputs)
         actual, = session.run(None, {name: value.numpy() for name, value in inputs.items()})
         close(torch.from_numpy(actual), expected, tol=1e-5)
+
+# %% ../nbs/15_models.reader.ipynb #c370a5ed
+import numpy as np
+
+
+def spans_of(log_probs, no_answer=False, max_words=15):  # (L, B, 2), with no_answer (L + 1, B, 2)
+    "First and last word of each answer; -1 where there is none."
+    words = log_probs[:-1] if no_answer else log_probs
+    none = log_probs[-1].sum(-1) if no_answer else -np.inf
+    both = words[:, None, :, 0] + words[None, :, :, 1]  # first, last, question
+    L = len(words)
+    length = np.arange(L) - np.arange(L)[:, None] + 1  # of an answer in words
+    both[(length < 1) | (length > max_words)] = -np.inf
+    best = both.reshape(L * L, -1)
+    first, last = np.divmod(best.argmax(0), L)
+    return np.where(best.max(0) >= none, [first, last], -1)
+
+
+def test_numpy_chooses_the_spans_that_we_choose():
+    torch.manual_seed(0)
+    for L, max_words, no_answer in ((1, 15, False), (9, 1, True), (9, 3, False), (20, 15, True)):
+        log_probs = torch.randn(L + no_answer, 7, 2)
+        spans = best_spans(log_probs, no_answer, max_words)
+        expected = torch.stack([spans.first, spans.last]).where(spans.log_prob >= spans.none, -1)
+        assert spans_of(log_probs.numpy(), no_answer, max_words).tolist() == expected.tolist()

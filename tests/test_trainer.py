@@ -759,7 +759,7 @@ def test_a_hook_of_one_process_stops_all(tmp_path):
 def test_one_that_fails_ends_all(tmp_path):
     begin = time.monotonic()
     done = together(tmp_path, tmp_path / "run", 2, FAIL="1")
-    assert done.returncode and "this rank is broken" in done.stderr and time.monotonic() - begin < 40
+    assert done.returncode and "this rank is broken" in done.stderr and time.monotonic() - begin < 120
 
 
 def test_another_number_of_processes_may_go_on(tmp_path):

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['READER_ENCODERS', 'QUESTION_WORD', 'LENGTH_GROUPS', 'WordVectors', 'Alignment', 'locked_dropout', 'Encoder',
-           'Pointers', 'Reader', 'Inside', 'ReaderBatch', 'reader_inputs', 'count_parameters', 'with_encoder',
-           'reader_loss', 'Spans', 'best_spans', 'Prediction', 'predict', 'answer_texts', 'highlight', 'Reading',
-           'read', 'plot_reading', 'question_word', 'length_group', 'group_scores', 'plot_groups', 'Stopwatch']
+           'Pointers', 'Reader', 'ReaderBatch', 'reader_inputs', 'count_parameters', 'with_encoder', 'reader_loss',
+           'Spans', 'best_spans', 'Prediction', 'predict', 'answer_texts', 'highlight', 'Reading', 'read',
+           'plot_reading', 'question_word', 'length_group', 'group_scores', 'plot_groups', 'Stopwatch']
 
 # %% ../../nbs/15_models.reader.ipynb #b453ec94
 import html
@@ -166,17 +166,18 @@ class Reader(nn.Module, HubModel, pipeline_tag="question-answering", tags=("read
         self.none = nn.Linear(Q, 2) if no_answer else None
 
 # %% ../../nbs/15_models.reader.ipynb #e7597ba8
-class Inside(NamedTuple):
-    "What a reader computes on its way."
-
-    log_probs: torch.Tensor  # (L, B, 2), with `no_answer` (L + 1, B, 2): of each word as beginning and as end
-    aligned: torch.Tensor  # (B, L, M): how much of each word of the question each word of the passage takes
-    weights: torch.Tensor  # (M, B): how much of the question's vector comes from each of its words
-
-
 @patch
-def inside(self: Reader, context, features, context_pad, question, question_pad, tags=None) -> Inside:
-    "As `forward`, and what was computed on the way."
+def forward(
+    self: Reader,
+    context: torch.Tensor,  # (L, B) int64, ids of words
+    features: torch.Tensor,  # (L, B, 4): match exact, in lower case, by lemma; frequency
+    context_pad: torch.Tensor,  # (L, B) bool, true where padded
+    question: torch.Tensor,  # (M, B) int64
+    question_pad: torch.Tensor,  # (M, B) bool
+    tags: torch.Tensor | None = None,  # (L, B, kinds) int64
+    with_weights: bool = False,  # return those of the alignment as well
+) -> torch.Tensor | tuple:  # (L, B, 2), with `no_answer` (L + 1, B, 2); weights: (B, L, M)
+    "The log-probability of each word as the beginning and as the end of the answer."
     context, context_pad, order = pads_last(context, context_pad)
     question, question_pad, _ = pads_last(question, question_pad)
     if (tags is None) != (not self.tags):
@@ -200,29 +201,16 @@ def inside(self: Reader, context, features, context_pad, question, question_pad,
     x = torch.cat([x, means, reordered(features), *(embedding(tag) for embedding, tag in zip(self.tags, tags))], -1)
     h = locked_dropout(self.passage(x, context_pad), self.dropout, self.training)
     q = locked_dropout(self.question(q, question_pad), self.dropout, self.training)
-    vector, weights = self.merge(q, question_pad, True)
+    vector = self.merge(q, question_pad)
     scores = self.pointers(h, vector).float()
     scores = scores.masked_fill(context_pad[..., None], torch.finfo(scores.dtype).min)
     scores = torch.empty_like(scores).scatter(0, order[..., None].expand(scores.shape), scores)  # as the words came
     if self.none is not None:
         scores = torch.cat([scores, self.none(vector).float()[None]])
-    return Inside(scores.log_softmax(0), aligned, weights[..., 0])
+    log_probs = scores.log_softmax(0)
+    return (log_probs, aligned) if with_weights else log_probs
 
 # %% ../../nbs/15_models.reader.ipynb #47287741
-@patch
-def forward(
-    self: Reader,
-    context: torch.Tensor,  # (L, B) int64, ids of words
-    features: torch.Tensor,  # (L, B, 4): match exact, in lower case, by lemma; frequency
-    context_pad: torch.Tensor,  # (L, B) bool, true where padded
-    question: torch.Tensor,  # (M, B) int64
-    question_pad: torch.Tensor,  # (M, B) bool
-    tags: torch.Tensor | None = None,  # (L, B, kinds) int64
-) -> torch.Tensor:  # (L, B, 2), with `no_answer` (L + 1, B, 2)
-    "The log-probability of each word as the beginning and as the end of the answer."
-    return self.inside(context, features, context_pad, question, question_pad, tags).log_probs
-
-
 @patch
 @torch.no_grad()
 def set_vectors(
@@ -444,13 +432,13 @@ def read(
     "The answer that a passage has to a question."
     batch, words, asked = ask(question, passage)
     with evaluating(model):
-        inside = model.inside(*reader_inputs(model, batch))
-    first, last, best, none = (part.item() for part in best_spans(inside.log_probs, model.no_answer, max_words))
+        log_probs, weights = model(*reader_inputs(model, batch), with_weights=True)
+    first, last, best, none = (part.item() for part in best_spans(log_probs, model.no_answer, max_words))
     start, end = (words.start[first], words.end[last]) if none - best <= threshold else (-1, -1)
     return Reading(question, passage, passage[start:end] if start >= 0 else "", math.exp(best), none - best, start, end,
                    [passage[a:b] for a, b in zip(words.start, words.end)],
                    [question[a:b] for a, b in zip(asked.start, asked.end)],
-                   inside.log_probs[: len(batch.context), 0].exp().cpu(), inside.aligned[0].cpu())
+                   log_probs[: len(batch.context), 0].exp().cpu(), weights[0].cpu())
 
 # %% ../../nbs/15_models.reader.ipynb #c8ff8f0d
 def plot_reading(
