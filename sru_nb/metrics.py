@@ -162,6 +162,7 @@ def squad_scores(
     questions: Iterable[tuple[str, Sequence[str]]],  # (id, answers)
     predictions: Mapping[str, str | None],  # id -> answer; "": there is none
     version: str | None = None,  # "1.1" or "2.0"; None: 2.0 if a question has no answer
+    predicted_only: bool = False,  # score only the questions that have a prediction
 ) -> dict:  # exact_match, f1 in percent; total, missing, unknown; 2.0: the same of HasAns_ and NoAns_
     "The scores of SQuAD's official scripts."
     asked = {name: list(answers) for name, answers in questions}
@@ -173,6 +174,8 @@ def squad_scores(
             raise ValueError(f"predictions[{name!r}] is {str(prediction)[:40]!r} ({type(prediction).__name__}); "
                              "expected a text, or null")
     version = version or ("1.1" if all(asked.values()) else "2.0")
+    if predicted_only and not (asked := {name: answers for name, answers in asked.items() if name in predictions}):
+        raise ValueError("predictions: there is none for these questions")
     if version == "1.1" and (empty := next((name for name, answers in asked.items() if not answers), None)) is not None:
         raise ValueError(f"question {empty!r} has no answer; expected one in version 1.1")
 

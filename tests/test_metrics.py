@@ -223,6 +223,9 @@ def test_a_missing_prediction_scores_nothing_and_is_counted():
     close(scores["exact_match"], 100 / 3, 1e-12)
     assert (scores["HasAns_f1"], scores["NoAns_f1"]) == (50.0, 0.0)
     assert squad_scores(answers, {"q2": ""})["NoAns_f1"] == 100.0
+    measured = squad_scores(answers, {"q1": "cat"}, predicted_only=True)
+    assert (measured["version"], measured["total"], measured["f1"], measured["missing"]) == ("2.0", 1, 100.0, 0)
+    with raises(ValueError, "predictions: there is none"): squad_scores(answers, {}, predicted_only=True)
     assert squad_scores(answers[:1], {})["f1"] == 0.0 and squad_scores(answers[:1], {})["version"] == "1.1"
     assert "HasAns_f1" not in squad_scores(answers[1:2], {"q2": ""})  # no part without a question
     with raises(ValueError, "there is none"):
