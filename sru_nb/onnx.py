@@ -351,9 +351,18 @@ def write_program(program, path: Path):
 
 # %% ../nbs/06_onnx.ipynb #6e3136c1
 def fold_weights(model):
-    "Compute what depends on the weights alone."
+    "Compute what depends on the weights alone, and make each Gemm of a linear layer a MatMul, as all others are."
+    from onnxscript import ir
     from onnxscript.optimizer import fold_constants, remove_unused_nodes
 
+    for node in [node for node in model.graph if node.op_type == "Gemm"]:  # quantisers would transpose it in place
+        options = {"alpha": 1.0, "beta": 1.0, "transA": 0} | {k: a.value for k, a in node.attributes.items()}
+        if options == {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}:
+            x, weight, *bias = node.inputs
+            steps = [ir.node("Transpose", [weight], {"perm": [1, 0]})]
+            steps.append(ir.node("MatMul", [x, steps[0].outputs[0]]))
+            steps += [ir.node("Add", [steps[1].outputs[0], vector]) for vector in bias]
+            ir.convenience.replace_nodes_and_values(model.graph, node, [node], steps, node.outputs, steps[-1].outputs)
     kinds = {"Cast", "Concat", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
     fold_constants(model, should_fold=lambda node: node.op_type in kinds, output_size_limit=2**40)
     remove_unused_nodes(model)

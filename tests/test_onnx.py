@@ -226,16 +226,17 @@ class Parts(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.v, self.lstm = nn.Parameter(torch.randn(4, 1, D)), nn.LSTM(D, 4, 2, bidirectional=True)
-        self.gru = nn.GRU(D, 3, bidirectional=True)
+        self.gru, self.linear = nn.GRU(D, 3, bidirectional=True), nn.Linear(D, 4)
 
     def forward(self, u0, before, u1, matrix, state, lengths):
         u = torch.stack([u0, u1, u0], 2)[:, :, None]
         every = torch.ops.sru_nb.recurrence(u, None, self.v[:2], self.v[2:], before, *[None] * 4, False, True)
         return {"after": every[1], "every_after": every[2], "product": torch.ops.sru_nb.matmul(u0[0], matrix),
-                "lstm": run_rnn(self.lstm, u0, None, lengths), "gru": run_rnn(self.gru, u0, state)}
+                "lstm": run_rnn(self.lstm, u0, None, lengths), "gru": run_rnn(self.gru, u0, state),
+                "linear": self.linear(before)}
 
 
-def test_parts_keep_names_states_and_lengths():
+def test_parts_keep_names_states_and_lengths(tmp_path):
     def feeds(L, B):
         sequences, lengths = torch.randn(2, L, B, D), torch.randint(1, L + 1, (B,))
         return dict(u0=sequences[0], before=torch.randn(B, D), u1=sequences[1], matrix=torch.randn(D, 4),
@@ -244,12 +245,15 @@ def test_parts_keep_names_states_and_lengths():
     (L, B), model = (torch.export.Dim(n) for n in "LB"), Parts()
     axes = dict(u0={0: L, 1: B}, u1={0: L, 1: B}, before={0: B}, state={1: B}, lengths={0: B})
     program = export_onnx(model, feeds(1, 1), dynamic_shapes=axes)
-    assert [count(program, kind) for kind in ("MatMul", "LSTM", "GRU", "Loop")] == [1, 2, 1, 0]
+    assert [count(program, kind) for kind in ("MatMul", "Gemm", "LSTM", "GRU", "Loop")] == [2, 0, 2, 1, 0]
     for shape in ((7, 3), (1, 4), (5, 1)):
         example = feeds(*shape)
         with torch.no_grad():
             expected = dict(zip(name_outputs(result := model(**example)), torch.utils._pytree.tree_leaves(result)))
         close_all(run(program, example), expected, tol=1e-5)
+    write_program(program, tmp_path / "whole.onnx")
+    pytest.importorskip("onnxruntime.quantization").quantize_dynamic(tmp_path / "whole.onnx", tmp_path / "small.onnx")
+    close(run(tmp_path / "small.onnx", example)["linear"], expected["linear"], tol=0.05)
     packed = nn.utils.rnn.pack_padded_sequence(example["u0"], example["lengths"], enforce_sorted=False)
     close(model.lstm(packed)[0].data, nn.utils.rnn.pack_padded_sequence(
         torch.ops.sru_nb.rnn(example["u0"], [torch.zeros(4, 1, 4)] * 2, example["lengths"],
