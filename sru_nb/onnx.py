@@ -6,12 +6,14 @@
 __all__ = ['AXES', 'require_onnx', 'Term', 'terms_of_step', 'scan_states', 'write_direction', 'rnn_op', 'run_rnn',
            'write_rnn', 'write_recurrence', 'translations', 'open_axes', 'default_axes', 'letters_of', 'enlarged',
            'named_arguments', 'paths_of', 'name_outputs', 'name_inputs', 'write_program', 'fold_weights', 'trace',
-           'name_axes', 'export_onnx']
+           'name_axes', 'quiet_exporter', 'export_onnx']
 
 # %% ../nbs/06_onnx.ipynb #914171a6
+import contextlib
 import functools
 import inspect
 import json
+import logging
 import os
 import re
 import tempfile
@@ -398,6 +400,20 @@ def name_axes(program, axes: dict):  # as from `open_axes`
                 value.shape[i] = re.sub(r"\w+", lambda m: letters.get(m[0]) or m[0], str(size))
 
 # %% ../nbs/06_onnx.ipynb #e3f9ab05
+@contextlib.contextmanager
+def quiet_exporter():
+    "PyTorch's exporter without its warnings of packages that it does not need, and of outputs that are None."
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def export_onnx(
     model: nn.Module,  # tensors in, tensors out; or what has `for_onnx`
     args: tuple | dict | None = None,  # example arguments of its `forward`, or by name; any length and batch; in them
@@ -428,7 +444,7 @@ def export_onnx(
         axes = letters_of(arguments, dynamic_shapes)
     arguments, options = enlarged(arguments, axes), {"verbose": False} | options
     options["custom_translation_table"] = translations() | (options.get("custom_translation_table") or {})
-    with evaluating(model), torch.no_grad(), warnings.catch_warnings():
+    with evaluating(model), torch.no_grad(), quiet_exporter():
         output_names = name_outputs(model(**arguments)) if output_names is None else output_names
         options.setdefault("input_names", name_inputs(arguments))
         program = torch.onnx.export(trace(model, arguments, dynamic_shapes, axes), (), dynamo=True,
