@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TOLERANCE', 'relative_error', 'close', 'raises', 'close_all', 'poisoned', 'kept_bytes', 'some_text',
-           'find_cases', 'run_tests']
+           'repeats', 'median_ms', 'find_cases', 'run_tests']
 
 # %% ../nbs/00_testing.ipynb #b0761336
 import inspect
@@ -12,7 +12,10 @@ import io
 import itertools
 import os
 import random
+import statistics
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -126,6 +129,27 @@ def some_text(
     names = ["the", "The", "cat", "Straße", "ΟΔΟΣ", "İx", "naïve", "日本語", "a", "\u200b", "é", "…"]
     names += [f"w{i}" for i in range(words // 4)]
     return "".join(rng.choice(names) + rng.choice(spaces) for _ in range(words)) + "end"
+
+# %% ../nbs/00_testing.ipynb #33ed9ac9
+def repeats(
+    count: int,  # for a figure that is read
+) -> int:  # 2 where the environment says SRU_NB_TESTS=off
+    "How often a page measures."
+    return min(count, 2) if os.environ.get("SRU_NB_TESTS") == "off" else count
+
+
+def median_ms(
+    function: Callable,  # without arguments
+    repeat: int = 7,  # an odd number
+) -> float:  # milliseconds
+    "The median time of a call, after two that do not count."
+    function(), function()
+    times = []
+    for _ in range(repeats(repeat)):
+        begin = time.perf_counter()
+        function()
+        times.append(1e3 * (time.perf_counter() - begin))
+    return statistics.median(times)
 
 # %% ../nbs/00_testing.ipynb #4cf30d00
 def find_cases(
