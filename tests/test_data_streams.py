@@ -124,6 +124,17 @@ def test_streams_refuse_what_cannot_work(bad):
 
 # %% ../nbs/22_data.streams.ipynb #8e3ce956
 @contextmanager
+def known(folder, *files):
+    "In the block these are known files, and the cache folder is in `folder`."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SRU_NB_CACHE", str(folder / "cache"))
+        patch.setenv("no_proxy", "127.0.0.1")
+        for file in files:
+            patch.setitem(FILES, file.name, file)
+        yield
+
+
+@contextmanager
 def small_enwik8(folder, *addresses, corpus="enwik8"):
     "In the block the corpus is a small file, to be fetched from `addresses`, and `folder` is the cache folder."
     text = bytes(np.random.default_rng(0).integers(32, 127, 100_000, np.uint8))
@@ -133,12 +144,8 @@ def small_enwik8(folder, *addresses, corpus="enwik8"):
         archive.writestr(corpus, text)
     packed = (source / f"{corpus}.zip").read_bytes()
     urls = tuple(url or (source / f"{corpus}.zip").as_uri() for url in addresses)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SRU_NB_CACHE", str(folder / "cache"))
-        patch.setenv("no_proxy", "127.0.0.1")
-        for name, content, origin in ((f"{corpus}.zip", packed, {"urls": urls}),
-                                      (corpus, text, {"archive": f"{corpus}.zip"})):
-            patch.setitem(FILES, name, KnownFile(name, hashlib.sha256(content).hexdigest(), len(content), **origin))
+    with known(folder, KnownFile(f"{corpus}.zip", hashlib.sha256(packed).hexdigest(), len(packed), urls),
+               KnownFile(corpus, hashlib.sha256(text).hexdigest(), len(text), archive=f"{corpus}.zip")):
         yield text
 
 
@@ -709,15 +716,13 @@ NOBODY = "http://127.0.0.1:9/"  # nobody listens at port 9
 def published(folder, reachable=True, **files):
     "In the block these files are the known ones, fetched from disk or not at all; the cache is in `folder`."
     (folder / "source").mkdir(exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SRU_NB_CACHE", str(folder / "cache"))
-        patch.setenv("no_proxy", "127.0.0.1")
-        for name, content in files.items():
-            path = folder / "source" / name
-            path.write_bytes(content)
-            url = path.as_uri() if reachable else NOBODY + name
-            patch.setitem(FILES, name, replace(FILES[name], digest=sha256(content).hexdigest(), size=len(content),
-                                               urls=(url,)))
+    small = []
+    for name, content in files.items():
+        path = folder / "source" / name
+        path.write_bytes(content)
+        url = path.as_uri() if reachable else NOBODY + name
+        small.append(replace(FILES[name], digest=sha256(content).hexdigest(), size=len(content), urls=(url,)))
+    with known(folder, *small):
         yield
 
 

@@ -482,7 +482,7 @@ FILES = {line[0]: _known(*line) for line in (
     ("xquad.en.json", 609_383, "e4c57d1c9143aaa1c5d265ba5987a65f4e69528d2a98f29d6e75019b10344f29", *XQUAD),
 )}
 
-
+# %% ../../nbs/20_data.files.ipynb #db1edc76
 def obtain(
     name: str,  # of a file in `FILES`
     folder: str | Path | None = None,  # None: `cache_dir()`

@@ -363,7 +363,7 @@ def csv_rows(
     finally:
         csv.field_size_limit(limit)
 
-
+# %% ../../nbs/23_data.sentences.ipynb #72a8b63f
 def table_rows(
     path: Path,  # ends in .csv, .tsv or .jsonl
 ) -> Iterator[tuple[str, dict]]:  # where the row stands; column -> value
@@ -431,7 +431,7 @@ def labelled_texts(
         raise ValueError(f"{swallowed}: a quote opens here, and the cell holds whole rows, expected a text")
     return pairs
 
-
+# %% ../../nbs/23_data.sentences.ipynb #1566ceb8
 def labelled_corpus(
     name: str,
     title: str,  # for the note

@@ -101,7 +101,7 @@ def read_json(path: Path) -> tuple[Any, str]:  # what it holds; what a part of a
             raise SquadError(f"{path}: no JSON: {error} (cut off, or nested too deeply?)") from error
         return lines, "line"
 
-
+# %% ../../nbs/23b_data.squad.ipynb #5d07c0c7
 def question_rows(
     item,  # a file, or a part of it
     place: str,  # of that part
@@ -148,7 +148,7 @@ def answer_parts(item) -> Iterator[tuple]:  # text, offset or None; of any type
     elif item is not None:
         yield item, None
 
-
+# %% ../../nbs/23b_data.squad.ipynb #5f096c9e
 def read_question(
     item,  # what a file has for a question
     place: str,  # its id, where it has none
@@ -405,23 +405,25 @@ class Tokenizer:
         self.settings = {"spacy": spacy.__version__, "unicode": unicodedata.unidata_version, "pipeline": pipeline}
         self.settings |= {"within_words": within_words} if within_words != "widen" else {}
 
-    def __call__(self, text: str) -> Tokens:
-        "The tokens of a text; `text[start:end]` is a token as it stands there."
-        text, indices = " ".join(text.split()), [i for word in re.finditer(r"\S+", text)
-                                                 for i in range(word.start(), word.end() + 1)]  # a space behind each
-        tokens = [token for token in (self.nlp if self.trained else self.nlp.tokenizer)(text) if not token.is_space]
-        pieces = [(token, a, b) for token in tokens for a, b in letters(token.text, self.cut)]
-        words = [unicodedata.normalize("NFD", token.text[a:b]) for token, a, b in pieces]
-        start = [indices[token.idx + a] for token, a, _ in pieces]
-        end = [indices[token.idx + b - 1] + 1 for token, _, b in pieces]
-        if not self.trained:
-            return Tokens(words, start, end)
-        return Tokens(words, start, end,
-                      [len(token) == b - a and token.lemma_.lower() or word.lower()
-                       for (token, a, b), word in zip(pieces, words)],
-                      [POS.index(token.pos_) if token.pos_ in POS else 0 for token, *_ in pieces],
-                      [ENTITIES.index(token.ent_type_ if token.ent_type_ in ENTITIES else "OTHER")
-                       for token, *_ in pieces])
+# %% ../../nbs/23b_data.squad.ipynb #94c31610
+@patch
+def __call__(self: Tokenizer, text: str) -> Tokens:
+    "The tokens of a text; `text[start:end]` is a token as it stands there."
+    text, indices = " ".join(text.split()), [i for word in re.finditer(r"\S+", text)
+                                             for i in range(word.start(), word.end() + 1)]  # a space behind each
+    tokens = [token for token in (self.nlp if self.trained else self.nlp.tokenizer)(text) if not token.is_space]
+    pieces = [(token, a, b) for token in tokens for a, b in letters(token.text, self.cut)]
+    words = [unicodedata.normalize("NFD", token.text[a:b]) for token, a, b in pieces]
+    start = [indices[token.idx + a] for token, a, _ in pieces]
+    end = [indices[token.idx + b - 1] + 1 for token, _, b in pieces]
+    if not self.trained:
+        return Tokens(words, start, end)
+    return Tokens(words, start, end,
+                  [len(token) == b - a and token.lemma_.lower() or word.lower()
+                   for (token, a, b), word in zip(pieces, words)],
+                  [POS.index(token.pos_) if token.pos_ in POS else 0 for token, *_ in pieces],
+                  [ENTITIES.index(token.ent_type_ if token.ent_type_ in ENTITIES else "OTHER")
+                   for token, *_ in pieces])
 
 # %% ../../nbs/23b_data.squad.ipynb #c812eb69
 def stem(
@@ -886,7 +888,7 @@ def ask(
     vocabulary: Vocabulary,
     tokenizer: Tokenizer,
 ) -> tuple[Batch, Tokens, Tokens]:  # of one question; the tokens of the passage and those of the question
-    "A question to a passage, for a model."
+    "A question about a passage, for a model."
     read, asked = tokenizer(passage), tokenizer(question)
     for name, text, tokens in (("question", question, asked), ("passage", passage, read)):
         if not tokens.words:

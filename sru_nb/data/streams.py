@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..basics import check_choice, check_whole, write_json
+from ..basics import check_choice, check_whole, patch, write_json
 from .batches import Batches
 from .embedded import embedded_file, stdlib_sources, topic_texts
 from .files import (LM1B, Transfer, cache_dir, choose_corpus, claimed, mark_length, members, obtain,
@@ -121,20 +121,24 @@ class Corpus:
         "Bytes or text of ids."
         return self.vocab.decode(ids)
 
-    def describe(self) -> dict:
-        "What a result must say about its corpus."
-        files, split = self.about.get("files"), {part: len(getattr(self, part)) for part in PARTS}
-        size = sum(file["bytes"] for part in files.values() for file in part) if files else sum(split.values())
-        words = {"words": self.words, "lines": self.numbers("lines"), "unknown": self.unknown,
-                 "vocab": self.vocab.describe(), "files": files} if files else {}
-        return {"name": self.name, "bytes": size, "sha256": self.sha256, "vocabulary": len(self.vocab),
-                "split": split, **words, "note": self.note}
+# %% ../../nbs/22_data.streams.ipynb #474a1a73
+@patch
+def describe(self: Corpus) -> dict:
+    "What a result must say about its corpus."
+    files, split = self.about.get("files"), {part: len(getattr(self, part)) for part in PARTS}
+    size = sum(file["bytes"] for part in files.values() for file in part) if files else sum(split.values())
+    words = {"words": self.words, "lines": self.numbers("lines"), "unknown": self.unknown,
+             "vocab": self.vocab.describe(), "files": files} if files else {}
+    return {"name": self.name, "bytes": size, "sha256": self.sha256, "vocabulary": len(self.vocab),
+            "split": split, **words, "note": self.note}
 
-    def _repr_markdown_(self) -> str:
-        rows = [f"| {key} | {' | '.join(f'{value:,}' for value in self.numbers(key).values())} |"
-                for key in self.about["parts"]["train"]]
-        return (f"**{self.note}**\n\n| vocabulary {len(self.vocab):,} | train | valid | test |\n|---|---|---|---|\n"
-                + "\n".join(rows))
+
+@patch
+def _repr_markdown_(self: Corpus) -> str:
+    rows = [f"| {key} | {' | '.join(f'{value:,}' for value in self.numbers(key).values())} |"
+            for key in self.about["parts"]["train"]]
+    return (f"**{self.note}**\n\n| vocabulary {len(self.vocab):,} | train | valid | test |\n|---|---|---|---|\n"
+            + "\n".join(rows))
 
 # %% ../../nbs/22_data.streams.ipynb #ff39bf4e
 def open_corpus(
@@ -163,7 +167,7 @@ def open_corpus(
                   note or f"Corpus: {name}, {size:,} bytes",
                   {"parts": {part: {"bytes": len(values)} for part, values in parts.items()}}, **parts)
 
-
+# %% ../../nbs/22_data.streams.ipynb #c1080853
 def load_corpus(
     corpus: str | Path = "auto",  # "auto", "enwik8", "text8", "embedded" or the path of a file
     timeout: float | None = None,  # seconds to wait for a server's answer; None: 4 for "auto", else 15
@@ -272,31 +276,33 @@ class Text:
         return {"name": self.path.name, "bytes": self.path.stat().st_size, "sha256": sha256_of(self.path), **span,
                 **({"members": self.members} if self.members else {})}
 
-    def pieces(
-        self,
-        size: int,  # bytes of each, about
-        report: Callable[[int], None] = lambda done: None,  # called with the bytes that were read from the disk
-    ) -> Iterator[Piece]:
-        "Cut the text; only the piece that is asked for is in the memory."
-        with undamaged(self.path, "tar" if self.members else "gzip"), open(self.path, "rb") as raw:
-            raw.seek(self.start)
-            files = [("", gzip.open(raw) if self.compressed else raw)]
-            for member, file in files if self.members is None else members(self.path, self.members, raw):
-                name = f"{self.path}, {member}" if member else str(self.path)
-                rest, start, whole = b"", self.start, True  # whole: no end of a line is missing at the end
-                while block := file.read(size if self.end is None else min(size, self.end - raw.tell())):
-                    rest, whole = rest + block, block.endswith(b"\n")
-                    cut = cut_after_space(rest) if len(block) == size else 0  # else this was the last block
-                    if not cut and len(rest) > LONGEST + size:
-                        raise ValueError(f"{name}: more than {LONGEST:,} bytes without a space or the end of a line "
-                                         f"before byte {start + len(rest):,}, expected text")
-                    if cut:
-                        yield Piece(name, start, rest[:cut])
-                        rest, start = rest[cut:], start + cut
-                    report(min(raw.tell() - self.start, self.size - 1))
-                if rest or not whole:
-                    yield Piece(name, start, rest if whole else rest + b"\n")
-            report(self.size)
+# %% ../../nbs/22_data.streams.ipynb #c263460e
+@patch
+def pieces(
+    self: Text,
+    size: int,  # bytes of each, about
+    report: Callable[[int], None] = lambda done: None,  # called with the bytes that were read from the disk
+) -> Iterator[Piece]:
+    "Cut the text; only the piece that is asked for is in the memory."
+    with undamaged(self.path, "tar" if self.members else "gzip"), open(self.path, "rb") as raw:
+        raw.seek(self.start)
+        files = [("", gzip.open(raw) if self.compressed else raw)]
+        for member, file in files if self.members is None else members(self.path, self.members, raw):
+            name = f"{self.path}, {member}" if member else str(self.path)
+            rest, start, whole = b"", self.start, True  # whole: no end of a line is missing at the end
+            while block := file.read(size if self.end is None else min(size, self.end - raw.tell())):
+                rest, whole = rest + block, block.endswith(b"\n")
+                cut = cut_after_space(rest) if len(block) == size else 0  # else this was the last block
+                if not cut and len(rest) > LONGEST + size:
+                    raise ValueError(f"{name}: more than {LONGEST:,} bytes without a space or the end of a line "
+                                     f"before byte {start + len(rest):,}, expected text")
+                if cut:
+                    yield Piece(name, start, rest[:cut])
+                    rest, start = rest[cut:], start + cut
+                report(min(raw.tell() - self.start, self.size - 1))
+            if rest or not whole:
+                yield Piece(name, start, rest if whole else rest + b"\n")
+        report(self.size)
 
 # %% ../../nbs/22_data.streams.ipynb #5c1a9c54
 def _begin(function: Callable):

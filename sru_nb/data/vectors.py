@@ -86,7 +86,7 @@ def unpacked(
         raise ValueError(f"this is a zip archive of {len(names)} files, {', '.join(names[:9])}; unpack one of them")
     return unpacked(io.BufferedReader(archive.open(names[0]), 1 << 20))
 
-
+# %% ../../nbs/22a_data.vectors.ipynb #65146e19
 def is_number(text: bytes) -> bool:
     "Whether `float` can read a text."
     try:
@@ -238,8 +238,8 @@ def read_vectors(
         raise ValueError(f"{path}: none of the {len(wanted):,} wanted words is among its {total:,}")
     show.finish(length, f"{len(kept):,} of {total:,} vectors kept")
     rows = {key: row for row, key in enumerate(kept)}
-    found = {word: rows[key] for word, key in keys.items() if key in rows}
-    return Vectors(path, form, found, np.stack(list(kept.values())), total, duplicates)
+    row_of = {word: rows[key] for word, key in keys.items() if key in rows}
+    return Vectors(path, form, row_of, np.stack(list(kept.values())), total, duplicates)
 
 # %% ../../nbs/22a_data.vectors.ipynb #e48fd1d6
 def similar_words(

@@ -71,7 +71,7 @@ def by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
     "Words with their counts, the most frequent first, equally frequent ones by code point."
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
-
+# %% ../../nbs/21a_data.vocabulary.ipynb #b0ee47ad
 class Vocabulary:
     "Words with ids from 2 on; 0 is a pad, 1 a word without an id."
 
