@@ -55,7 +55,7 @@ def pack(
     raise TypeError(f"{name}: a checkpoint cannot hold an object of type {type(value).__name__}; expected numbers, "
                     "strings, tensors or arrays in dictionaries, lists and tuples (an object: its state_dict())")
 
-
+# %% ../nbs/32_checkpoint.ipynb #db35d928
 def unpack(value: Any, tensors: dict) -> Any:
     "Undo `pack`: the tree from what it returned and the tensors that it filled in."
     if isinstance(value, list):
@@ -162,7 +162,7 @@ def plain(config: dict | None) -> dict | None:
     except TypeError as error:
         raise TypeError(f"config: {error}; expected numbers, strings, lists and dictionaries") from None
 
-
+# %% ../nbs/32_checkpoint.ipynb #3f0c21b2
 def save_checkpoint(
     folder: str | Path,  # of the run's checkpoints
     step: int,  # optimiser steps done; names the checkpoint

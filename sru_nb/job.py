@@ -153,7 +153,7 @@ def check_precision(
             raise UsageError(f"precision={precision!r}: this device has no instructions to run an LSTM in it (a CPU's "
                              f"are AVX512 or AMX); expected float32, or another unit. {error}") from error
 
-
+# %% ../nbs/35_job.ipynb #cd310b61
 def start_job(
     task: str,  # of the notebook NN_task.ipynb
     values: Mapping,  # globals() of the notebook

@@ -158,7 +158,7 @@ def is_remote(
     "Whether a name is not of this machine's files, such as s3://bucket/out.ipynb."
     return re.match(r"[A-Za-z][\w+.-]+:/", str(path)) is not None
 
-
+# %% ../nbs/34_run.ipynb #504be1e7
 def read_parameters(
     path: str | Path,  # a notebook; also where papermill reads from: https://, s3://, ...
 ) -> dict[str, Parameter]:  # by name, in the cell's order
@@ -437,7 +437,7 @@ def split_options(
         options[option].append(behind if len(behind) == 2 else behind[0])
     return options, rest
 
-
+# %% ../nbs/34_run.ipynb #d082b015
 def read_yaml(
     text: str,
     source: str,  # for messages
@@ -457,7 +457,7 @@ def read_yaml(
         raise UsageError(f"{source}: expected names with values, as in `epochs: 3`")
     return {str(name): value for name, value in (values or {}).items()}
 
-
+# %% ../nbs/34_run.ipynb #b369ff94
 def read_options(
     options: Mapping[str, list],  # of `split_options`
     folder: str | Path = "",  # where relative paths begin
@@ -515,7 +515,7 @@ def check_output(
             raise UsageError(f"output={output!r} cannot be written: {error}") from error
     return output
 
-
+# %% ../nbs/34_run.ipynb #bc03a249
 def run_notebook(
     args: argparse.Namespace,  # of `main`
     values: dict,  # of all parameters

@@ -67,10 +67,10 @@ def read_records(
     "The records of a run; half a line at the end, left by a kill, is none."
     path = Path(run_dir) / "metrics.jsonl"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    text = text.replace('"tokens_per_second": ', '"samples_per_second": ')  # as it was called before
+    text = text.replace('"tokens_per_second": ', '"samples_per_second": ')  # its earlier name
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
-
+# %% ../nbs/33_trainer.ipynb #100fa21e
 class RunLog:
     "Writes records to metrics.jsonl, to TensorBoard and to the trackers of accelerate."
 
@@ -300,7 +300,7 @@ def check_arguments(self: Trainer):
     if not len(self.batches):
         raise ValueError("batches: an epoch has no batch")
 
-
+# %% ../nbs/33_trainer.ipynb #e8cad859
 @patch
 def sum_over_processes(
     self: Trainer,
@@ -493,7 +493,7 @@ def run_evaluation(self: Trainer) -> bool:  # whether this is the best so far
     self.line.say(f"step {self.step} | valid {numbers} | {format_duration(self.seconds)}")
     return better
 
-
+# %% ../nbs/33_trainer.ipynb #fa3f5c27
 @patch
 def save(self: Trainer):
     "Write a checkpoint: one process writes, for all."
@@ -572,13 +572,13 @@ def begin(self: Trainer):
     self.saved, self.began = self.started, self.started - self.total.seconds
     self.log = self.open_log() if self.main else None
 
-
+# %% ../nbs/33_trainer.ipynb #f8c9764b
 @patch
 def restore(self: Trainer, loaded: dict):
     "Take up what a checkpoint kept."
     extra, processes, index = loaded["extra"], self.accelerator.num_processes, self.accelerator.process_index
     sums = {name: {"samples" if key == "tokens" else key: value for key, value in extra[name].items()}
-            for name in ("meter", "total")}  # checkpoints of before counted tokens
+            for name in ("meter", "total")}  # older checkpoints counted tokens
     self.step, self.best = loaded["step"], extra["best"]
     self.meter, self.total = Meter(**sums["meter"]), Totals(**sums["total"])
     self.budget.evaluating, self.budget.saving = extra["took"]["evaluating"], extra["took"]["saving"]
@@ -640,7 +640,7 @@ def record(self: Trainer, ended: str | None):
         a_step = (time.monotonic() - self.started) / (self.step - self.first_step)
         self.show(f"ETA {format_duration(self.budget.seconds_left(self.step, self.seconds, a_step))}")
 
-
+# %% ../nbs/33_trainer.ipynb #9fca2445
 @patch
 def show(self: Trainer, end: str):
     "Show the line: where the run is, the first of the derived figures, and how long it will take."
@@ -681,7 +681,7 @@ def agree(self: Trainer, loss_sum: float = 0.0, samples: int = 1, signal_name: s
     loss_sum, samples, *wishes = self.sum_over_processes(loss_sum, samples, *wishes)
     return Agreed(loss_sum / samples, samples, *map(bool, wishes))
 
-
+# %% ../nbs/33_trainer.ipynb #29544367
 @patch
 def take_step(self: Trainer, batches: Iterator, signals: Signals) -> Agreed:
     "One step of training."
@@ -769,7 +769,7 @@ def history(
         tables[kind] = {n: np.array([row.get(n) for row in rows], dtype=float) for n in names}
     return tables
 
-
+# %% ../nbs/33_trainer.ipynb #e77b6648
 def plot_history(
     runs: str | Path | dict[str, str | Path],  # a run_dir, or name -> run_dir to compare several
     column: str = "loss",

@@ -48,7 +48,7 @@ EXTRA = {"carried": [torch.randn(2, 3), (torch.zeros(0, 3), None)], "position": 
          "half": torch.randn(3).bfloat16(), "scalar": torch.tensor(3), "t": torch.randn(3, 4).t(), 7: {"$x": 1.5},
          "bounds": [float("inf"), 0.1, 2**70, float("nan")], "a.b": torch.ones(1), "a": {"b": torch.zeros(1)}}
 
-
+# %% ../nbs/32_checkpoint.ipynb #ef59c41e
 def test_loading_restores_every_part(tmp_path):
     model, optimizer = trained()
     save_checkpoint(tmp_path, 3, model=model, optimizer=optimizer, extra=EXTRA, config={"d": 5}, best=3)
@@ -117,7 +117,7 @@ def test_a_truncated_or_missing_file_is_noticed(name, tmp_path):
     file.unlink()
     assert falls_back(tmp_path, "cannot be read in full", name)
 
-
+# %% ../nbs/32_checkpoint.ipynb #f58cf32d
 def test_no_good_checkpoint_is_an_error_and_none_at_all_is_not(tmp_path):
     assert load_checkpoint(tmp_path / "new", model=trained()[0]) is None
     two_checkpoints(tmp_path)
@@ -194,7 +194,7 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
     with raises(CheckpointError, "could not be saved", "file"):
         save_checkpoint(tmp_path / "file" / "checkpoints", 1, model=torch.nn.Linear(2, 2))
 
-
+# %% ../nbs/32_checkpoint.ipynb #dd267dcf
 def test_the_last_and_the_best_are_kept(tmp_path):
     for step, best in ((1, 1), (2, 1), (3, 3), (4, 3), (5, 3), (6, 3)):
         save_checkpoint(tmp_path, step, model=torch.nn.Linear(2, 2), best=best, keep=2)
@@ -262,7 +262,7 @@ def test_tied_weights_stay_tied(tmp_path):
     assert other["head"].weight is other["embed"].weight
     assert torch.equal(other["head"].weight, model["embed"].weight)
 
-
+# %% ../nbs/32_checkpoint.ipynb #c980df94
 class Counted(torch.nn.Linear):
     "A model that Python takes for false."
 

@@ -68,7 +68,7 @@ def test_subpackages_can_be_imported(tmp_path):
     (tmp_path / "tiny/__init__.py").touch()
     subprocess.run([sys.executable, "-c", "import tiny.a.b.c as c; assert c.x == c.y"], cwd=tmp_path, check=True)
 
-
+# %% ../nbs/99_export.ipynb #718ea340
 @pytest.mark.parametrize("cell,message", [
     ("#| test\ndef test_square(): assert square(y) == 9", "`y`"),
     ("#| test\ndef test_square(): assert [nothing for _ in range(3)]", "`nothing`"),
@@ -102,7 +102,7 @@ def test_two_notebooks_cannot_make_one_module(tmp_path):
     with raises(ExportError, "square.ipynb", "another notebook"):
         export(tiny_repository(tmp_path, first=SQUARE, square=SQUARE))
 
-
+# %% ../nbs/99_export.ipynb #968658a8
 def test_check_finds_every_kind_of_drift_and_writes_nothing(tmp_path):
     root = tiny_repository(tmp_path, square=GOOD, index=["# Tiny"])
     export(root)
@@ -126,7 +126,7 @@ def test_cleaning_keeps_the_parameters_tag_and_what_is_collapsed(tmp_path):
     assert job["metadata"] == {"tags": ["parameters"]} and job["execution_count"] is None
     assert plot["metadata"] == {"jupyter": {"source_hidden": True}}
 
-
+# %% ../nbs/99_export.ipynb #4addc03b
 def test_patched_methods_belong_to_their_classes_alone(tmp_path):
     cells = ["#| default_exp shapes", "# Shapes", "#| export\nfrom copy import copy\nfrom sru_nb.basics import patch",
              "#| export\nclass Square:\n    def __init__(self, a): self.a = a", "#| export\nclass Disc(Square): pass",

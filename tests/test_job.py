@@ -36,7 +36,7 @@ def test_a_job_starts_from_its_seed():
         drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
     assert drawn[0] == drawn[1] and drawn[0] != drawn[2]
 
-
+# %% ../nbs/35_job.ipynb #30b1558e
 class Model(torch.nn.Linear):
     "One that can be saved."
 
@@ -56,7 +56,7 @@ def test_results_hold_what_repeats_a_figure(tmp_path):
     assert json.loads((tmp_path / "run" / "model" / "symbols.json").read_text()) == [["a"], "task"]
     assert job.shard == {"rank": 0, "world_size": 1} and job.is_main and job.device.type == "cpu"
 
-
+# %% ../nbs/35_job.ipynb #eab434db
 def test_values_are_checked_as_on_the_command_line():
     job, p = start({"resume": "false", "run_dir": 2024, "dropout": 0, "other": 1, "unit": "lstm"})
     assert (p.resume, p.run_dir, p.dropout, p.unit, p.epochs) == (False, "2024", 0.0, "lstm", 3)
@@ -85,7 +85,7 @@ def test_a_run_dir_is_one_folder_under_runs():
     assert run_dir.startswith("runs/task-some_path-2") and run_dir.count("/") == 1
     assert start({"run_dir": "a/b"})[0].run == Path("a/b").absolute()
 
-
+# %% ../nbs/35_job.ipynb #ca21da4c
 class Shell:
     "An IPython that remembers these cells."
 
@@ -110,7 +110,7 @@ def test_the_declarations_are_those_of_the_last_cell_that_is_one(monkeypatch, tm
     with raises(FileNotFoundError, "*_none.ipynb"):
         find_parameters("none")
 
-
+# %% ../nbs/35_job.ipynb #1509b2e5
 def papermill(tmp_path, *words):
     "What plain papermill makes of a notebook that declares, starts and prints."
     nb = json.loads(json.dumps(NOTEBOOK))
@@ -133,7 +133,7 @@ def test_plain_papermill_is_checked_in_the_next_cell(tmp_path):
     assert "seed='1e3', expected an" in err and "unit='None', expected one of" in err and "resume='0', expected" in err
     assert "run_dir=['a'], expected a text" in err
 
-
+# %% ../nbs/35_job.ipynb #92f5ab2a
 @pytest.mark.parametrize("words,written", [
     (["python", "-m", "papermill", "a.ipynb", "b.ipynb", "-p", "seed", "1e3"], {"seed": "1e3"}),
     (["python3", "/bin/papermill", "a.ipynb", "-pseed", "-3", "--parameters_yaml", "run_dir: 2024"], {
@@ -144,7 +144,7 @@ def test_the_command_line_of_papermill_is_read(words, written, monkeypatch):
     monkeypatch.setattr(psutil.Process, "cmdline", lambda self: words)
     assert read_papermill() == written
 
-
+# %% ../nbs/35_job.ipynb #45b49da6
 def test_what_is_not_declared_is_refused_under_papermill_too(monkeypatch):
     cell = "# Parameters\nepochs = 5\nPAPERMILL_INPUT_PATH = 'a.ipynb'\n"
     monkeypatch.setitem(sys.modules, "IPython", Shell(DECLARED, cell))
@@ -167,7 +167,7 @@ def test_a_precision_without_its_instructions_is_refused_before_data_is_read(mon
     assert start({"precision": "bfloat16"})[1].unit == "sru" and start({"unit": "lstm"})[1].unit == "lstm"
     assert start({"unit": "sru"}, preset=lambda p: {"unit": "lstm", "dropout": p.epochs / 10})[1].dropout == 0.3
 
-
+# %% ../nbs/35_job.ipynb #7d86a30b
 NOTEBOOK = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": {
     "display_name": "python3", "language": "python", "name": "python3"}}, "cells": [
         {"cell_type": "code", "id": id, "metadata": {"tags": tags}, "outputs": [], "execution_count": None,

@@ -61,7 +61,7 @@ def test_the_fall_begins_where_the_warm_up_ends(name):
     schedule = build_scheduler(name, **ALL[name] | longer, warmup=10_000)
     assert abs(schedule(10_001) - schedule(10_000)) <= 1e-4 * schedule(10_000)
 
-
+# %% ../nbs/31_optim.ipynb #36bc7dec
 @each_schedule
 @pytest.mark.parametrize("warmup", [1, 10])
 def test_after_the_warm_up_a_schedule_never_rises(name, warmup):
@@ -125,7 +125,7 @@ lr_scheduler = torch.optim.lr_scheduler
 def test_closed_equals_recursive(name, arguments, make, theirs, steps):
     close(closed(name, steps, **arguments), recursive(make, steps, **theirs), tol=1e-10)
 
-
+# %% ../nbs/31_optim.ipynb #93b15dee
 @pytest.mark.parametrize("name,make", [
     ("cosine", lambda optimizer, length: lr_scheduler.CosineAnnealingLR(optimizer, length)),
     ("polynomial", lambda optimizer, length: lr_scheduler.PolynomialLR(optimizer, length)),
@@ -140,7 +140,7 @@ def test_warm_up_then_fall_equals_sequential(name, make, warmup):
     arguments = {} if name == "constant" else {"total": 50}
     close(closed(name, 50, warmup=warmup, **arguments), recursive(both, 50), tol=1e-10)
 
-
+# %% ../nbs/31_optim.ipynb #1a2bb42d
 @pytest.mark.parametrize("total,warmup", [(400, 16), (400, 1), (400, 0), (37, 36), (37, 37), (50, 60)])
 def test_srupp_equals_the_original_program(total, warmup):
     for i, theirs in enumerate(original_rates(total, warmup, 3e-4)):
@@ -201,7 +201,7 @@ class Network(nn.Module):
     def forward(self, ids):
         return self.head(self.heading(self.norm(self.rnn(self.embedding(ids)))))
 
-
+# %% ../nbs/31_optim.ipynb #25c02c22
 def fresh(**options):
     torch.manual_seed(0)
     return Network(**options), torch.randint(0, 11, (30,))
@@ -227,7 +227,7 @@ def grouped(optimizer, model):
 MATRICES = {"embedding.weight", "rnn.weight", "head.weight", "heading.weight"}
 VECTORS = {"rnn.weight_c", "rnn.bias", "norm.weight", "norm.bias", "head.bias", "heading.bias"}
 
-
+# %% ../nbs/31_optim.ipynb #08ee55d8
 def test_vectors_are_not_decayed():
     model, _ = fresh()
     groups = grouped(build_optimizer(model, lr=0.5, weight_decay=0.1), model)
@@ -262,7 +262,7 @@ def test_muon_takes_matrices_but_embedding_and_head():
     assert grouped(less, model)["muon decayed"][2] == {"heading.weight"}
     assert Muon([{"params": [model.head.bias], "muon": False}], adamw_lr=0.25).param_groups[0]["lr"] == 0.25
 
-
+# %% ../nbs/31_optim.ipynb #b31c32c5
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, lambda m: torch.compile(nn.DataParallel(m))])
 def test_a_wrapped_model_has_the_same_groups(wrap):
     model, _ = fresh()
@@ -311,15 +311,15 @@ def test_a_bad_learning_rate_is_refused(lr):
     with pytest.raises(ValueError, match=re.escape(f"lr={lr!r}, expected a finite number above 0")):
         build_optimizer(nn.Linear(2, 2), lr=lr)
 
-
-@pytest.mark.parametrize("given,message", [
+# %% ../nbs/31_optim.ipynb #338485e3
+@pytest.mark.parametrize("arguments,message", [
     (("lion",), "optimizer name='lion' is unknown; known: adadelta, "), ((3,), "optimizer name=3 is unknown"),
     (("LBFGS",), "'LBFGS' is refused"), (("SparseAdam",), "sparse gradients"), (({"lr": 1.0},), "has no 'name'"),
     (({"name": "sgd", "lr": 1.0}, 1.0), "lr given in the dictionary and beside it"),
     (({"name": "sgd", "decay1d": True},), "does not know decay1d; it knows: lr, weight_decay, decay_1d, head, ")])
-def test_what_is_not_known_is_refused(given, message):
+def test_what_is_not_known_is_refused(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        build_optimizer(nn.Linear(2, 2), *given)
+        build_optimizer(nn.Linear(2, 2), *arguments)
 
 
 @pytest.mark.parametrize("name,argument,bad", [
@@ -330,7 +330,7 @@ def test_a_value_of_the_wrong_type_is_named(name, argument, bad):
     with pytest.raises(ValueError, match=re.escape(f"{argument}={bad!r}, expected")):
         build_optimizer(nn.Linear(2, 2), name, **{argument: bad})
 
-
+# %% ../nbs/31_optim.ipynb #d1304a95
 def plain(tree):
     "Whether a tree is made of what a checkpoint can hold."
     if isinstance(tree, dict):
@@ -377,7 +377,7 @@ def test_radam_is_the_papers_with_decoupled_decay():
         close(p.detach(), expected, name=f"step {t}")
     assert length > 5
 
-
+# %% ../nbs/31_optim.ipynb #c37589d6
 def penn_treebank(step, mean=False):
     "Train four epochs of five windows; `step(t, parameters)` changes the weights."
     torch.manual_seed(0)
@@ -410,7 +410,7 @@ def by_hand():
 
     return step
 
-
+# %% ../nbs/31_optim.ipynb #5918fa99
 def by_builders(length):
     "The same by name, for a loss that was divided by `length`."
     schedule = build_scheduler("step", every=5, factor=0.98, start=10)
@@ -461,7 +461,7 @@ def test_a_step_of_muon_is_orthogonal_whatever_the_gradient(shape):
     optimizer.step()
     assert torch.equal(p, before)
 
-
+# %% ../nbs/31_optim.ipynb #afdd090a
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
 @pytest.mark.parametrize("nesterov", [True, False])
 @pytest.mark.parametrize("shape", [(33, 65), (65, 33)])
@@ -478,7 +478,7 @@ def test_muon_equals_torch(shape, nesterov):
             optimizer.step()
     close(ours.detach() - start, theirs.detach() - start, tol=0.02)  # theirs in bfloat16
 
-
+# %% ../nbs/31_optim.ipynb #6519d816
 def test_the_rest_of_muon_is_adamw():
     model, ids = fresh()
     model.rnn.requires_grad_(False), model.heading.requires_grad_(False)  # the matrices

@@ -73,7 +73,7 @@ def test_what_is_declared_is_read(tmp_path):
     assert [(p.name, p.type, p.default, p.help) for p in parameters] == [
         ("name", str, "é # ü", "of ü # or é"), ("rate", float, -1e-3, ""), ("flag", bool, True, "on")]
 
-
+# %% ../nbs/34_run.ipynb #8095aff5
 @pytest.mark.parametrize("kind,text,value", [
     ("int", "50", 50), ("int", "-1", -1), ("float", "-1e-3", -1e-3), ("float", "3", 3.0), ("bool", "TRUE", True),
     ("bool", "false", False), ("str", "001", "001"), ("str", "true", "true"), ("str", "", ""), ("str", "-p", "-p")])
@@ -92,7 +92,7 @@ def test_a_value_of_another_type_is_refused(kind, text):
     with raises(UsageError, f"x={text!r}, expected ", "(seven)"):
         fill({"x": parse_line(f"x: {kind} = {default}  # seven")}, {"x": text})
 
-
+# %% ../nbs/34_run.ipynb #5e325dca
 @pytest.mark.parametrize("line,choices,bounds,may_change,help", [
     ("x: float = 0.5  # [0, 1) of it", (), "[0, 1)", False, "of it"),
     ("x: float = 0.5  # ~[0, 1): of it", (), "[0, 1)", True, "of it"),
@@ -119,7 +119,7 @@ def test_a_value_is_among_the_choices_or_within_the_bounds(spec, texts, wrong):
         with raises(UsageError, f"x={text!r}, expected ", expected):
             parameter.check(text)
 
-
+# %% ../nbs/34_run.ipynb #3be1cffa
 @pytest.mark.parametrize("kind,value,result", [
     ("str", 2024, "2024"), ("float", 60, 60.0), ("int", 3, 3), ("bool", "false", False), ("bool", True, True),
     ("int", "3", 3), ("float", 0.5, 0.5), ("int", 0.5, None), ("int", 3.0, None), ("int", True, None),
@@ -145,7 +145,7 @@ def test_options_override_each_other_as_papermill_s(tmp_path):
         "a": "b", "b": "-p", "d": None}
     assert read_options(split_options([])[0]) == read_yaml("", "-y") == {}
 
-
+# %% ../nbs/34_run.ipynb #8cc75cec
 def refused(*words):
     "What the command says when it does not start; its exit code must be USAGE."
     with contextlib.redirect_stderr(io.StringIO()) as said, pytest.raises(SystemExit) as end:
@@ -187,7 +187,7 @@ def test_what_cannot_be_started_writes_nothing(tmp_path):
         assert part in refused(*words), refused(*words)
     assert sorted(os.listdir(tmp_path)) == before
 
-
+# %% ../nbs/34_run.ipynb #c8aaea8e
 def test_the_processes_of_a_job_share_its_folder():
     values = {"run_dir": "", "resume": False}
     first = {"RANK": "0", "WORLD_SIZE": "2"}
@@ -243,7 +243,7 @@ def injected(path):
     assert recorded == nb.metadata.papermill.parameters
     return recorded
 
-
+# %% ../nbs/34_run.ipynb #0ec3059c
 def test_the_output_records_every_parameter(tmp_path):
     job = write_job(tmp_path / "job.ipynb", "import os\nprint('started', epochs, name)\nepochs * rate",
                     "os.environ['SRU_NB_PROGRESS']")
@@ -262,7 +262,7 @@ def test_the_output_records_every_parameter(tmp_path):
     assert printed.getvalue() == "" and injected(tmp_path / "quiet.ipynb") == {
         "epochs": 3, "rate": 0.1, "name": "a#b", "run_dir": "elsewhere", "resume": True}
 
-
+# %% ../nbs/34_run.ipynb #5caa9d86
 class Elsewhere:
     "A handler of papermill's for a place in memory."
 
@@ -290,7 +290,7 @@ def test_notebooks_elsewhere_are_papermill_s(tmp_path, monkeypatch):
     nb = nbformat.reads(place.files["mem://out-5.ipynb"], as_version=4)
     assert nb.cells[-1].outputs[0].data["text/plain"] == "10" and nb.metadata.papermill.parameters.run_dir == "{run}"
 
-
+# %% ../nbs/34_run.ipynb #b116b068
 def test_a_notebook_is_found_here_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     installed = find_notebook("40_enwik8")
@@ -345,7 +345,7 @@ def test_a_dead_kernel_is_noticed_in_seconds(source, said, tmp_path):
     code, err = ended(tmp_path, "import os", source)
     assert code == FAILED and said in err and time.monotonic() - begun < 20, err
 
-
+# %% ../nbs/34_run.ipynb #7fba6f7c
 def test_a_signal_lets_the_trainer_save(tmp_path):
     process = start(write_job(tmp_path / "job.ipynb", TRAINER), "out.ipynb", cwd=tmp_path)
     wait_for(tmp_path / "out" / "started", process)
@@ -404,7 +404,7 @@ if not resume:
     time.sleep(60)
 """
 
-
+# %% ../nbs/34_run.ipynb #fe3cc3a5
 def torchrun(*words, **options):
     "Start two processes of the command."
     return start("--standalone", "--nproc-per-node", 2, *words, module="torch.distributed.run", **options)
@@ -439,7 +439,7 @@ def test_each_attempt_has_a_store_of_its_own():
         assert not any(store.check(["address"]) for store in second)
         assert len(ports | {store.port for store in second}) == 2
 
-
+# %% ../nbs/34_run.ipynb #3366a151
 def test_a_crash_in_one_process_ends_all_in_seconds(tmp_path):
     process = torchrun("-m", "sru_nb.run", write_job(tmp_path / "job.ipynb", CRASH), "out.ipynb", cwd=tmp_path)
     for rank in "01":
@@ -491,7 +491,7 @@ def slurm_job(folder, ticks=400, on_term=1, on_end=0):
     return subprocess.Popen(["bash", "job.sbatch", "in.ipynb", "out.ipynb", "-p", "name", "two words"], cwd=folder,
                             env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-
+# %% ../nbs/34_run.ipynb #3f8812c7
 @pytest.mark.parametrize("signals,ends,code,requeued", [
     ([signal.SIGUSR1], dict(on_term=1), 1, True),  # torchrun was stopped
     ([signal.SIGUSR1], dict(on_term=75), 75, True),  # a lone sru_nb.run was
@@ -544,7 +544,7 @@ def test_a_sweep_runs_each_once_and_what_failed_again(tmp_path, capfd, monkeypat
     assert [(folder / name / "threads").read_text() for name in runs] == ["3 ", "3 6 "]
     assert "FAILED" in capfd.readouterr().out
 
-
+# %% ../nbs/34_run.ipynb #5b1830b8
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_sweep_ends_with_the_process_that_asked(number, tmp_path):
     write_job(tmp_path / "job.ipynb", TRAINER)

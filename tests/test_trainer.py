@@ -37,7 +37,7 @@ class Windows:
     def load_state_dict(self, state):
         self.position = state["position"]
 
-
+# %% ../nbs/33_trainer.ipynb #355dd78d
 class CharModel(torch.nn.Module):
     "Embedding, dropout, GRU, linear."
 
@@ -105,7 +105,7 @@ def curve(run_dir):
     return [{k: v for k, v in record.items() if k not in ("seconds", "samples_per_second")}
             for record in read_records(run_dir)]
 
-
+# %% ../nbs/33_trainer.ipynb #88ee693b
 def test_the_loop_equals_a_bare_loop(tmp_path):
     trainer = run(tmp_path, max_steps=50, clip_norm=0.5)
     model = CharModel()
@@ -141,7 +141,7 @@ def test_the_state_is_carried_within_an_epoch_only(tmp_path):
     assert trainer.fit()["epoch"] == 3
     assert seen == ([True] + [False] * (len(trainer.batches) - 1)) * 3
 
-
+# %% ../nbs/33_trainer.ipynb #63abd72a
 def test_the_norm_is_recorded_before_clipping(tmp_path):
     trainer = run(tmp_path, max_steps=1, clip_norm=0.01)
     trainer.optimizer = torch.optim.SGD(trainer.model.parameters(), lr=1.0)
@@ -152,7 +152,7 @@ def test_the_norm_is_recorded_before_clipping(tmp_path):
     close(moved, 0.01, tol=1e-3)
     assert history(tmp_path)["train"]["grad_norm"][0] > 0.1
 
-
+# %% ../nbs/33_trainer.ipynb #3479a69d
 def test_every_group_follows_the_schedule(tmp_path):
     trainer = run(tmp_path, max_steps=5, schedule=lambda t: 1 / t)
     head, rest = trainer.model.head.parameters(), [p for n, p in trainer.model.named_parameters() if "head" not in n]
@@ -239,7 +239,7 @@ def test_nan_loss_stops_before_the_weights_are_touched(what, tmp_path):
     again = run(tmp_path, max_steps=20, resume=True)
     assert again.fit()["step"] == 20 and again.first_step == 10
 
-
+# %% ../nbs/33_trainer.ipynb #e5ed92e2
 def timed(clock, of_step, of_evaluation):
     "Arguments of a run whose steps and evaluations take so many seconds by a clock that stands otherwise."
     def step(model, batch, state):
@@ -273,7 +273,7 @@ def test_an_evaluation_near_the_end_is_the_last(tmp_path, monkeypatch):
     summary = trainer.fit()
     assert summary["stopped"] == "max_seconds" and summary["step"] == 9 and clock[0] == 39
 
-
+# %% ../nbs/33_trainer.ipynb #9271b1e0
 def slow(clock, trainers, in_time):
     "Arguments of a run whose evaluation looks at 50 batches of a second each, in time or not."
     def evaluate(model):
@@ -307,7 +307,7 @@ def test_a_slow_evaluation_measures_a_part_or_is_left_out(eval_every, tmp_path, 
                 load_best(tmp_path / name, model)
             assert not rows and equal(model.state_dict(), weights(trainers[-1]))
 
-
+# %% ../nbs/33_trainer.ipynb #b46269c9
 def checkpoint_step(run_dir):
     "The step of the last checkpoint."
     return int(checkpoints(Path(run_dir) / "checkpoints")[-1].name.removeprefix("step-"))
@@ -346,7 +346,7 @@ def test_resuming_nothing_starts_fresh(tmp_path):
     resumed.fit()
     assert equal(weights(fresh), weights(resumed))
 
-
+# %% ../nbs/33_trainer.ipynb #6d9f9437
 def test_another_configuration_is_refused(tmp_path):
     run(tmp_path, max_steps=3, config={"d": 24}).fit()
     with raises(CheckpointError, "d: 24 there, 32 here"):
@@ -359,7 +359,7 @@ def test_a_run_writes_these_and_nothing_else(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["checkpoints", "metrics.jsonl", "tensorboard"]
     assert os.listdir(tmp_path / "checkpoints") == ["step-00000005"]
 
-
+# %% ../nbs/33_trainer.ipynb #d13316d9
 @pytest.mark.parametrize("name,value,error", [
     ("epochs", -1, ValueError), ("max_seconds", math.inf, ValueError), ("clip_norm", math.nan, ValueError),
     ("keep", 0, ValueError), ("log_every", 0, ValueError), ("mode", "best", ValueError), ("max_steps", 0, ValueError),
@@ -413,7 +413,7 @@ def stateless(model, batch, state):
     tokens = sum(count for *_, count in losses)
     return sum(loss * count for loss, _, count in losses) / tokens, None, tokens
 
-
+# %% ../nbs/33_trainer.ipynb #595ac7f4
 @pytest.mark.parametrize("clip", [0, 0.3])
 def test_accumulation_equals_the_joined_batch(clip, tmp_path):
     def trained(name, batches, **options):
@@ -437,7 +437,7 @@ def test_accumulation_resumes_exactly(tmp_path):
     run(tmp_path / "part", seed=1, max_steps=20, accumulate=3, resume=True).fit()
     assert curve(tmp_path / "part") == curve(tmp_path / "whole")
 
-
+# %% ../nbs/33_trainer.ipynb #5f6558dc
 def test_the_average_is_that_of_its_recursion_and_is_what_is_evaluated_and_kept(tmp_path):
     seen, expected = {}, None
 
@@ -469,7 +469,7 @@ def test_the_average_is_that_of_its_recursion_and_is_what_is_evaluated_and_kept(
     trainer.fit()
     assert all(equal(seen[step], resumed[step]) for step in range(1, 9))
 
-
+# %% ../nbs/33_trainer.ipynb #c3a3b877
 def test_what_has_no_mean_is_copied_not_averaged():
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
     model[0].weight.requires_grad_(False)
@@ -493,7 +493,7 @@ def test_what_has_no_mean_is_copied_not_averaged():
     assert other[1].num_batches_tracked == 300 and 0.4 < other.phase[0].imag < 0.6 and (other.bias == 1).all()
     assert torch.equal(other[0].weight, frozen) and not torch.equal(other[1].running_mean, model[1].running_mean)
 
-
+# %% ../nbs/33_trainer.ipynb #c63be4d1
 def test_patience_ends_a_run_that_no_longer_improves(tmp_path):
     values = iter([5, 4, 3, 3.5, 3.2, 2, 2.5, 2.1, 2.2, 1])
     arguments = dict(max_steps=1000, eval_every=2, evaluate=lambda model: {"loss": next(values)}, patience=3)
@@ -576,7 +576,7 @@ def test_a_damaged_checkpoint_costs_only_its_steps(tmp_path):
     assert part.first_step == 18
     assert equal(weights(part), weights(whole)) and curve(tmp_path / "part") == curve(tmp_path / "whole")
 
-
+# %% ../nbs/33_trainer.ipynb #53570fe9
 def test_a_run_that_counted_tokens_goes_on_exactly(tmp_path):
     whole = run(tmp_path / "whole", max_steps=30, log_every=4)
     whole.fit()
@@ -598,7 +598,7 @@ def test_a_run_that_counted_tokens_goes_on_exactly(tmp_path):
     assert rest.total.samples == whole.total.samples
     assert summary["samples_per_second"] > 0 and summary["unit"] == "samples"
 
-
+# %% ../nbs/33_trainer.ipynb #84954721
 def test_hooks_see_every_moment_and_may_log_and_stop(tmp_path):
     moments = []
 
@@ -712,7 +712,7 @@ sys.setswitchinterval(1000)  # what another thread still has to do, it would do 
 trainer.sum_over_processes(1.0)
 """
 
-
+# %% ../nbs/33_trainer.ipynb #30c98afe
 def together(tmp_path, run_dir, processes, *arguments, dropout=0.0, restarts=0, **environment):
     "Run the job in so many processes."
     (tmp_path / "many.py").write_text(MANY)
@@ -743,7 +743,7 @@ def test_two_processes_resume_after_a_kill_as_if_nothing_had_happened(tmp_path):
     for a, b in zip(curve(tmp_path / "whole"), curve(tmp_path / "killed"), strict=True):
         close_all(*({k: v for k, v in line.items() if k != "kind"} for line in (a, b)), tol=1e-6)
 
-
+# %% ../nbs/33_trainer.ipynb #481a7f46
 def test_all_processes_stop_together_on_a_signal_to_one(tmp_path):
     done = together(tmp_path, tmp_path / "run", 2, TERM="1")
     assert "stopped by SIGTERM after step 26" in done.stderr
@@ -835,7 +835,7 @@ else:
     job(sys.argv[2], 1_000_000)
 """
 
-
+# %% ../nbs/33_trainer.ipynb #063bc9c5
 def start(tmp_path, mode):
     "Start the job in a process of its own."
     (tmp_path / "job.py").write_text(JOB)
