@@ -59,6 +59,9 @@ def check_input(
     if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
         raise TypeError(f"input has dtype {x.dtype}, expected {weight.dtype} as the weights (or use torch.autocast)")
 
+# %% ../nbs/10_sru.ipynb #a763353f
+STATE = "one floating-point tensor, as nn.GRU's state (nn.LSTM has a pair)"
+
 
 def check_tensor(
     name: str,  # of the argument, for the message
@@ -69,7 +72,7 @@ def check_tensor(
     device: torch.device,
     floating: bool = True,
 ):
-    "Refuse what is no tensor of this shape on this device."
+    "Refuse anything but a tensor of this shape on this device."
     if not isinstance(value, torch.Tensor) or floating and not value.is_floating_point():
         actual = value.dtype if isinstance(value, torch.Tensor) else type(value).__name__
         raise TypeError(f"{name} is {actual}, expected {kind}")
@@ -91,9 +94,6 @@ def check_mask(
         return None
     check_tensor(name, mask_pad, "a tensor, true (or not 0) where padded", shape, letters, device, floating=False)
     return mask_pad.bool()
-
-
-STATE = "one floating-point tensor, as nn.GRU's state (nn.LSTM has a pair)"
 
 
 def zero_at_pads(
@@ -365,20 +365,6 @@ class Stack(nn.Module):
             self.input_to_hidden = nn.Linear(input_size, first, bias=False, device=device, dtype=dtype)
         self.layer_inputs = [first] + [self.output_size] * (num_layers - 1)  # n of every layer
 
-    def for_each_layer(self, name: str, value) -> Sequence:
-        "One value for each layer, from one for all or from a list or tuple of them."
-        if not isinstance(value, (list, tuple)):
-            return [value] * self.num_layers
-        if len(value) != self.num_layers:
-            raise ValueError(f"{name} has {len(value)} entries, expected num_layers = {self.num_layers}")
-        return value
-
-    def set_layers(self, layers: Iterable[Layer]):
-        "Take the layers, whose input is from now on the stack's concern."
-        self.rnn_lst = nn.ModuleList(layers)
-        for layer in self.rnn_lst:
-            layer.in_stack = True
-
     def reset_parameters(self):
         "Draw new initial values."
         for module in (*self.rnn_lst, self.input_to_hidden):
@@ -393,6 +379,24 @@ class Stack(nn.Module):
 
     def __getitem__(self, i: int) -> Layer:
         return self.rnn_lst[i]
+
+# %% ../nbs/10_sru.ipynb #35df2c6b
+@patch
+def for_each_layer(self: Stack, name: str, value) -> Sequence:
+    "One value for each layer, from one for all or from a list or tuple of them."
+    if not isinstance(value, (list, tuple)):
+        return [value] * self.num_layers
+    if len(value) != self.num_layers:
+        raise ValueError(f"{name} has {len(value)} entries, expected num_layers = {self.num_layers}")
+    return value
+
+
+@patch
+def set_layers(self: Stack, layers: Iterable[Layer]):
+    "Take the layers, whose input is from now on the stack's concern."
+    self.rnn_lst = nn.ModuleList(layers)
+    for layer in self.rnn_lst:
+        layer.in_stack = True
 
 # %% ../nbs/10_sru.ipynb #19a9939a
 @patch
@@ -410,7 +414,7 @@ def states(
     check_tensor("c0", c0, STATE, (self.num_layers, *batch, self.output_size), letters, device)
     return (c0 if batch else c0[:, None]).unbind(0)
 
-
+# %% ../nbs/10_sru.ipynb #c9d4f795
 @patch
 def run(
     self: Stack,

@@ -79,7 +79,7 @@ class GateLinear(nn.Module):
             state_dict[name] = from_interleaved(weight.t(), d, directions)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-
+# %% ../nbs/11_srupp.ipynb #2c3b95b9
 class SRUppProjectedLinear(nn.Module):
     "Two products with a norm between them: the SRU++ layer without attention."
 
@@ -131,34 +131,38 @@ class SRUppAttention(nn.Module):
         if self.layer_norm is not None:
             self.layer_norm.reset_parameters()
 
-    def queries_keys_values(self, x, memory=None):
-        "z of the input (L, B, p), and q, k, v as (B, heads, ., p / heads); k and v of the memory as well."
-        M = 0 if memory is None else memory.shape[0]
-        z = self.linear1(x if memory is None else torch.cat([memory, x]))  # (M + L, B, p)
-        residual = z[M:]
-        if self.layer_norm is not None and not self.normalize_after:
-            z = self.layer_norm(z)
-        parts = (z[M:], *self.linear2(z).chunk(2, dim=-1))
-        return residual, *(a.unflatten(-1, (self.num_heads, -1)).permute(1, 2, 0, 3) for a in parts)
+# %% ../nbs/11_srupp.ipynb #8ebd4bff
+@patch
+def queries_keys_values(self: SRUppAttention, x, memory=None):
+    "z of the input (L, B, p), and q, k, v as (B, heads, ., p / heads); k and v of the memory as well."
+    M = 0 if memory is None else memory.shape[0]
+    z = self.linear1(x if memory is None else torch.cat([memory, x]))  # (M + L, B, p)
+    residual = z[M:]
+    if self.layer_norm is not None and not self.normalize_after:
+        z = self.layer_norm(z)
+    parts = (z[M:], *self.linear2(z).chunk(2, dim=-1))
+    return residual, *(a.unflatten(-1, (self.num_heads, -1)).permute(1, 2, 0, 3) for a in parts)
 
-    def forward(
-        self,
-        x: torch.Tensor,  # (L, B, n)
-        memory: torch.Tensor | None = None,  # (M, B, n): inputs of this layer in the segment before
-        mask: torch.Tensor | None = None,  # as from `visible`
-        is_causal: bool = False,
-        past: tuple[torch.Tensor, torch.Tensor] | None = None,  # keys and values (B, heads, P, p / heads)
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # U (L, B, directions, k, d); all keys and values
-        "U, and the keys and values that it was made from."
-        z, q, k, v = self.queries_keys_values(x, memory)
-        if past is not None:
-            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        mask = mask.to(q.dtype) if mask is not None and mask.is_floating_point() else mask
-        a = F.scaled_dot_product_attention(q, k, v, mask, self.attn_dropout if self.training else 0.0, is_causal)
-        y = self.alpha * a.permute(2, 0, 1, 3).flatten(2) + z
-        if self.layer_norm is not None and self.normalize_after:
-            y = self.layer_norm(y)
-        return self.linear3(F.dropout(y, self.dropout, self.training)), (k, v)
+
+@patch
+def forward(
+    self: SRUppAttention,
+    x: torch.Tensor,  # (L, B, n)
+    memory: torch.Tensor | None = None,  # (M, B, n): inputs of this layer in the segment before
+    mask: torch.Tensor | None = None,  # as from `visible`
+    is_causal: bool = False,
+    past: tuple[torch.Tensor, torch.Tensor] | None = None,  # keys and values (B, heads, P, p / heads)
+) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # U (L, B, directions, k, d); all keys and values
+    "U, and the keys and values that it was made from."
+    z, q, k, v = self.queries_keys_values(x, memory)
+    if past is not None:
+        k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+    mask = mask.to(q.dtype) if mask is not None and mask.is_floating_point() else mask
+    a = F.scaled_dot_product_attention(q, k, v, mask, self.attn_dropout if self.training else 0.0, is_causal)
+    y = self.alpha * a.permute(2, 0, 1, 3).flatten(2) + z
+    if self.layer_norm is not None and self.normalize_after:
+        y = self.layer_norm(y)
+    return self.linear3(F.dropout(y, self.dropout, self.training)), (k, v)
 
 # %% ../nbs/11_srupp.ipynb #9e937446
 ADDED = "a floating-point tensor, which is added to the scores: 0 where a query sees a key, -inf where not"
@@ -248,7 +252,7 @@ def products(
     "U without a memory, as `SRUCell` has it."
     return self.attend(x, None, *visible(x.shape[0], x.shape[0], self.causal))[0], None
 
-
+# %% ../nbs/11_srupp.ipynb #4ab47d65
 @patch
 def view(
     self: SRUppCell,
@@ -356,9 +360,11 @@ class SRUpp(Stack):
                       device=device, dtype=dtype)
             for i, n in enumerate(self.layer_inputs))
 
-    def start_cache(self) -> KVCache:
-        "The cache before the first step."
-        return KVCache((None,) * self.num_layers, (None,) * self.num_layers)
+# %% ../nbs/11_srupp.ipynb #520e57ca
+@patch
+def start_cache(self: SRUpp) -> KVCache:
+    "The cache before the first step."
+    return KVCache((None,) * self.num_layers, (None,) * self.num_layers)
 
 # %% ../nbs/11_srupp.ipynb #49f2df70
 @patch

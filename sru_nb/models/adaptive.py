@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..basics import check_probability, check_whole
+from ..basics import check_probability, check_whole, patch
 from ..matmul import Linear, matmul
 
 # %% ../../nbs/12a_models.adaptive.ipynb #2318d287
@@ -55,7 +55,7 @@ def cluster_rows(clusters: list[Cluster]) -> list[int]:
 
 # %% ../../nbs/12a_models.adaptive.ipynb #1c1272a4
 def check_words(name: str, words: torch.Tensor, vocab_size: int):
-    "Refuse what is no number of a word; on a GPU, where this would take time, indexing refuses numbers out of range."
+    "Refuse what is not a word's number; on a GPU, where this takes time, indexing refuses numbers out of range."
     if words.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"{name} has dtype {words.dtype}, expected torch.int64")
     if words.device.type == "cpu" and words.numel() and not torch.compiler.is_compiling():
@@ -100,7 +100,7 @@ def within(layer: nn.Module) -> WordLinear:
     raise TypeError(f"a cluster's layer is {type(layer).__name__}, expected a WordLinear, or a module around it: the "
                     "embedding takes its vectors from there")
 
-
+# %% ../../nbs/12a_models.adaptive.ipynb #0b5b2873
 class AdaptiveSoftmax(nn.Module):
     "The log-probabilities of words, from a head over the frequent ones and narrower layers over the rare."
 
@@ -136,41 +136,45 @@ class AdaptiveSoftmax(nn.Module):
         logits = self.layers[i](x)
         return F.log_softmax(logits, -1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
-    def log_prob(self, hidden: torch.Tensor) -> torch.Tensor:  # (N, d) -> (N, V)
-        "The log-probability of every word."
-        self._check(hidden)
-        n, head = self.clusters[0].end, self.cluster_log_prob(0, hidden)
-        tails = [head[:, n + i, None] + self.cluster_log_prob(i + 1, hidden) for i in range(len(self.cutoffs))]
-        return torch.cat([head[:, :n], *tails], 1)
-
-    def forward(
-        self,
-        hidden: torch.Tensor,  # (N, d)
-        targets: torch.Tensor | None = None,  # (N,) int64
-    ) -> torch.Tensor:  # (N,), in the targets' order; without them (N, V)
-        "The negative log-probability of each target, in nats; without targets `log_prob`."
-        if targets is None:
-            return self.log_prob(hidden)
-        self._check(hidden)
-        if targets.shape != hidden.shape[:1]:
-            raise ValueError(f"targets has shape {tuple(targets.shape)}, expected {tuple(hidden.shape[:1])} as hidden")
-        check_words("targets", targets, self.vocab_size)
-        targets, (shortlist, *tails) = targets.long(), self.clusters
-        cluster = cluster_of(targets, self.cutoffs)
-        column = torch.where(cluster == 0, targets, shortlist.end - 1 + cluster)
-        nll = -self.cluster_log_prob(0, hidden).gather(1, column[:, None])[:, 0]
-        if not tails:
-            return nll
-        first, *counts = torch.stack([(cluster == i).sum() for i in range(len(tails) + 1)]).tolist()  # waits
-        rows = cluster.argsort(stable=True)[first:]
-        groups = zip(tails, hidden.index_select(0, rows).split(counts), targets[rows].split(counts))
-        log_probs = [self.cluster_log_prob(i, h).gather(1, (words - c.first)[:, None])[:, 0]
-                     for i, (c, h, words) in enumerate(groups, 1)]
-        return nll.index_add(0, rows, torch.cat(log_probs), alpha=-1)
-
     def _check(self, hidden):
         if hidden.ndim != 2 or hidden.shape[1] != self.hidden_size:
             raise ValueError(f"hidden has shape {tuple(hidden.shape)}, expected (N, {self.hidden_size})")
+
+# %% ../../nbs/12a_models.adaptive.ipynb #47b65e4c
+@patch
+def log_prob(self: AdaptiveSoftmax, hidden: torch.Tensor) -> torch.Tensor:  # (N, d) -> (N, V)
+    "The log-probability of every word."
+    self._check(hidden)
+    n, head = self.clusters[0].end, self.cluster_log_prob(0, hidden)
+    tails = [head[:, n + i, None] + self.cluster_log_prob(i + 1, hidden) for i in range(len(self.cutoffs))]
+    return torch.cat([head[:, :n], *tails], 1)
+
+
+@patch
+def forward(
+    self: AdaptiveSoftmax,
+    hidden: torch.Tensor,  # (N, d)
+    targets: torch.Tensor | None = None,  # (N,) int64
+) -> torch.Tensor:  # (N,), in the targets' order; without them (N, V)
+    "The negative log-probability of each target, in nats; without targets `log_prob`."
+    if targets is None:
+        return self.log_prob(hidden)
+    self._check(hidden)
+    if targets.shape != hidden.shape[:1]:
+        raise ValueError(f"targets has shape {tuple(targets.shape)}, expected {tuple(hidden.shape[:1])} as hidden")
+    check_words("targets", targets, self.vocab_size)
+    targets, (shortlist, *tails) = targets.long(), self.clusters
+    cluster = cluster_of(targets, self.cutoffs)
+    column = torch.where(cluster == 0, targets, shortlist.end - 1 + cluster)
+    nll = -self.cluster_log_prob(0, hidden).gather(1, column[:, None])[:, 0]
+    if not tails:
+        return nll
+    first, *counts = torch.stack([(cluster == i).sum() for i in range(len(tails) + 1)]).tolist()  # waits
+    rows = cluster.argsort(stable=True)[first:]
+    groups = zip(tails, hidden.index_select(0, rows).split(counts), targets[rows].split(counts))
+    log_probs = [self.cluster_log_prob(i, h).gather(1, (words - c.first)[:, None])[:, 0]
+                 for i, (c, h, words) in enumerate(groups, 1)]
+    return nll.index_add(0, rows, torch.cat(log_probs), alpha=-1)
 
 # %% ../../nbs/12a_models.adaptive.ipynb #c9ae43f9
 def reverse_tails(

@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from .. import __version__
-from ..basics import sync
+from ..basics import patch, sync
 
 # %% ../../nbs/12b_models.hub.ipynb #8f384732
 LIBRARY, FORMAT = "sru_nb", 1
@@ -336,7 +336,7 @@ def import_hub(repo: str):
                           f"pip install '{LIBRARY}[train]'") from error
     return huggingface_hub
 
-
+# %% ../../nbs/12b_models.hub.ipynb #f611f452
 def file_reader(
     source: str | Path,  # folder or repository
     revision: str | None,  # of a repository
@@ -414,29 +414,6 @@ class HubModel:
         if not hasattr(cls.__init__, "notes_arguments"):
             cls.__init__ = noting_arguments(cls.__init__)
 
-    def card_example(
-        self,
-        vocab: dict | None,  # that the model will hold
-    ) -> str:  # lines of Python
-        "What the card's program does with `model`, once it is loaded; torch is imported."
-        return "print(model)"
-
-    def save_pretrained(
-        self,
-        folder: str | Path,
-        vocab: Any = None,  # see `vocab_dict`; the model holds it from now on. None: the one it holds
-        results: dict | None = None,  # of the run that trained it, for the card
-        *,
-        license: str | None = None,  # by the Hub's name
-    ) -> Path:
-        "Write the model as a folder: whole, or not at all."
-        vocab = self.vocab if vocab is None else vocab_dict(vocab)
-        folder = Path(folder)
-        write_folder(folder, pack_model(self, vocab, name=folder.resolve().name, source=".", results=results,
-                                        license=license))
-        self.vocab = vocab
-        return folder
-
     @classmethod
     def from_pretrained(
         cls,
@@ -458,28 +435,57 @@ class HubModel:
         model.vocab = json.loads(read(VOCAB, files[VOCAB])) if VOCAB in files else None
         return model.to(map_location)
 
-    def push_to_hub(
-        self,
-        repo_id: str,  # somebody/name
-        vocab: Any = None,  # as for `save_pretrained`
-        results: dict | None = None,
-        *,
-        license: str | None = None,
-        private: bool | None = None,  # of a new repository; None: the owner's default
-        token: str | None = None,
-        branch: str | None = None,  # None: main
-        create_pr: bool = False,
-        commit_message: str = "Push model using sru_nb.",
-    ) -> str:  # the address of the commit
-        "Write the model to a repository, in one commit; make the repository if there is none."
-        hub, vocab = import_hub(repo_id), self.vocab if vocab is None else vocab_dict(vocab)
-        card = {"name": repo_id.rpartition("/")[2], "source": repo_id, "results": results, "license": license}
-        files = pack_model(self, vocab, **card)
-        api = hub.HfApi(token=token, library_name=LIBRARY, library_version=__version__)
-        repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        if repo != repo_id:  # which lacked its owner
-            files = pack_model(self, vocab, **card | {"source": repo})
-        added = [hub.CommitOperationAdd(name, content) for name, content in files.items()]
-        done = api.create_commit(repo, added, commit_message=commit_message, revision=branch, create_pr=create_pr)
-        self.vocab = vocab
-        return done.pr_url or done.commit_url
+# %% ../../nbs/12b_models.hub.ipynb #22ec0bdd
+@patch
+def card_example(
+    self: HubModel,
+    vocab: dict | None,  # that the model will hold
+) -> str:  # lines of Python
+    "What the card's program does with `model`, once it is loaded; torch is imported."
+    return "print(model)"
+
+
+@patch
+def save_pretrained(
+    self: HubModel,
+    folder: str | Path,
+    vocab: Any = None,  # see `vocab_dict`; the model holds it from now on. None: the one it holds
+    results: dict | None = None,  # of the run that trained it, for the card
+    *,
+    license: str | None = None,  # by the Hub's name
+) -> Path:
+    "Write the model as a folder: whole, or not at all."
+    vocab = self.vocab if vocab is None else vocab_dict(vocab)
+    folder = Path(folder)
+    write_folder(folder, pack_model(self, vocab, name=folder.resolve().name, source=".", results=results,
+                                    license=license))
+    self.vocab = vocab
+    return folder
+
+# %% ../../nbs/12b_models.hub.ipynb #1fe8252a
+@patch
+def push_to_hub(
+    self: HubModel,
+    repo_id: str,  # somebody/name
+    vocab: Any = None,  # as for `save_pretrained`
+    results: dict | None = None,
+    *,
+    license: str | None = None,
+    private: bool | None = None,  # of a new repository; None: the owner's default
+    token: str | None = None,
+    branch: str | None = None,  # None: main
+    create_pr: bool = False,
+    commit_message: str = "Push model using sru_nb.",
+) -> str:  # the address of the commit
+    "Write the model to a repository, in one commit; make the repository if there is none."
+    hub, vocab = import_hub(repo_id), self.vocab if vocab is None else vocab_dict(vocab)
+    card = {"name": repo_id.rpartition("/")[2], "source": repo_id, "results": results, "license": license}
+    files = pack_model(self, vocab, **card)
+    api = hub.HfApi(token=token, library_name=LIBRARY, library_version=__version__)
+    repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+    if repo != repo_id:  # which lacked its owner
+        files = pack_model(self, vocab, **card | {"source": repo})
+    added = [hub.CommitOperationAdd(name, content) for name, content in files.items()]
+    done = api.create_commit(repo, added, commit_message=commit_message, revision=branch, create_pr=create_pr)
+    self.vocab = vocab
+    return done.pr_url or done.commit_url

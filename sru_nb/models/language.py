@@ -155,7 +155,7 @@ def cutoffs_below(cutoffs: tuple[int, ...], vocab_size: int) -> tuple[int, ...]:
     "The cutoffs that a smaller vocabulary still has."
     return tuple(cutoff for cutoff in cutoffs if cutoff < vocab_size)
 
-
+# %% ../../nbs/13_models.language.ipynb #b5caf818
 class LanguageModel(nn.Module, HubModel, pipeline_tag="text-generation", tags=("language-model",)):
     "A recurrent language model over bytes or words (the language-model programs of both papers)."
 
@@ -212,7 +212,7 @@ class LanguageModel(nn.Module, HubModel, pipeline_tag="text-generation", tags=("
             self.rnn = UNITS[unit](size, hidden_size, num_layers, dropout=inner if num_layers > 1 else 0.0)
         self.reset_parameters()
 
-
+# %% ../../nbs/13_models.language.ipynb #14e73bb2
 def build_model(
     preset: Preset,
     vocab_size: int,
@@ -337,7 +337,7 @@ def count_parameters(
                                   layer % g.attention_every == 0)
     return total
 
-
+# %% ../../nbs/13_models.language.ipynb #f6503ad4
 def with_unit(
     preset: Preset,
     unit: str,  # "sru", "srupp", "lstm" or "gru"
@@ -427,7 +427,7 @@ def layer_gates(
     check_choice("unit", model.unit, ("sru", "srupp"))
     return inspect_layers(model, ids, lambda cell, x: tuple(gate[:, 0].cpu() for gate in gates(cell, x)))
 
-
+# %% ../../nbs/13_models.language.ipynb #505fd4c5
 def plot_gates(
     layers: list[tuple[torch.Tensor, torch.Tensor]],  # from `layer_gates`
     text: list[str],  # one label per step
