@@ -309,8 +309,8 @@ def compare(
 
 # %% ../nbs/13b_compression.ipynb #463a127f
 COMPRESSORS = {"gzip": "gzip -9", "bzip2": "bzip2 -9", "xz": "xz -9e", "zstd": "zstd -22",
-           "xz_primed": "xz -9e after other text", "zstd_primed": "zstd -22 after other text",
-           "model_ideal": "model, ideal", "model_file": "model, file"}
+               "xz_primed": "xz -9e after other text", "zstd_primed": "zstd -22 after other text",
+               "model_ideal": "model, ideal", "model_file": "model, file"}
 
 
 def plot_compression(
