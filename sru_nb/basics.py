@@ -30,7 +30,7 @@ def check_whole(
     value,
     least: int = 0,
 ) -> int:  # the value as a Python integer
-    "Refuse what is no whole number of at least `least`."
+    "Refuse anything but a whole number of at least `least`."
     if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
         raise ValueError(f"{name}={value!r}, expected a whole number of at least {least}")
     return value.__index__()
@@ -40,7 +40,7 @@ def check_probability(
     name: str,
     value,
 ) -> float:
-    "Refuse what is no probability below 1: a dropout of 1 would leave nothing."
+    "Refuse anything but a probability below 1: a dropout of 1 would leave nothing."
     if isinstance(value, bool) or not hasattr(value, "__float__") or not 0 <= value < 1:
         raise ValueError(f"{name}={value!r}, expected a probability, at least 0 and below 1")
     return float(value)
@@ -52,14 +52,14 @@ def check_finite(
     above: bool = False,  # `least` itself is refused too
     **values,  # name -> value
 ):
-    "Refuse what is no finite number within these bounds."
+    "Refuse anything but a finite number within these bounds."
     for name, value in values.items():
         number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
         if not number or not least <= value <= most or above and value == least:
             bounds = f"{'above' if above else 'of at least'} {least}" + f" and at most {most}" * (most < math.inf)
             raise ValueError(f"{name}={value!r}, expected a finite number {bounds}")
 
-
+# %% ../nbs/00a_basics.ipynb #d7eb693e
 def check_choice(
     name: str,
     value,
@@ -75,7 +75,7 @@ def check_text(
     where: str,  # the text stands: a file and its line, a column
     text: str,
 ) -> str:  # the text
-    "Refuse half a character, which JSON can spell and no file in UTF-8 can hold."
+    "Refuse half a character, a lone surrogate."
     if half := re.search(r"[\ud800-\udfff]", text):
         raise ValueError(f"{where}: half a character, {half[0]!a}, at character {half.start()}, expected whole ones")
     return text
@@ -123,7 +123,7 @@ def replacing(
     finally:
         temporary.unlink(missing_ok=True)
 
-
+# %% ../nbs/00a_basics.ipynb #36f862fa
 def write_file(
     path: str | Path,  # its folder is made if it is missing
     content: bytes | str,  # text is written as UTF-8
@@ -232,31 +232,37 @@ class Progress:
         now = time.monotonic()
         return now - self.shown >= (max(5, (now - self.started) / 50) if self.mode == "plain" else 0.5)
 
-    def show(self, text: str):
-        "Replace the line."
-        self.shown = time.monotonic()
-        if self.mode == "plain":
-            print(text, file=self.stream, flush=True)
-        elif self.mode == "line":
-            text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps could not be replaced
-            print("\r" + text.ljust(self.width), end="", file=self.stream, flush=True)
-            self.width = len(text)
-        elif self.mode == "notebook":
-            data = {"text/plain": text}
-            if self.handle is None:
-                from IPython.display import display
-                self.handle = display(data, raw=True, display_id=True)
-            else:
-                self.handle.update(data, raw=True)
+# %% ../nbs/00a_basics.ipynb #2659db56
+@patch
+def show(self: Progress, text: str):
+    "Replace the line."
+    self.shown = time.monotonic()
+    if self.mode == "plain":
+        print(text, file=self.stream, flush=True)
+    elif self.mode == "line":
+        text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps could not be replaced
+        print("\r" + text.ljust(self.width), end="", file=self.stream, flush=True)
+        self.width = len(text)
+    elif self.mode == "notebook":
+        data = {"text/plain": text}
+        if self.handle is None:
+            from IPython.display import display
+            self.handle = display(data, raw=True, display_id=True)
+        else:
+            self.handle.update(data, raw=True)
 
-    def say(self, text: str):
-        "Print a line that stays."
-        if self.mode != "off":
-            print("\r" + text.ljust(self.width) if self.width else text, file=self.stream, flush=True)
-        self.width = 0
 
-    def close(self):
-        "End the line."
-        if self.width:
-            print(file=self.stream, flush=True)
-        self.width = 0
+@patch
+def say(self: Progress, text: str):
+    "Print a line that stays."
+    if self.mode != "off":
+        print("\r" + text.ljust(self.width) if self.width else text, file=self.stream, flush=True)
+    self.width = 0
+
+
+@patch
+def close(self: Progress):
+    "End the line."
+    if self.width:
+        print(file=self.stream, flush=True)
+    self.width = 0

@@ -67,4 +67,3 @@ def multiply_all(
         return FOREACH_MUL(tensors, factor)
     for tensor in tensors:
         tensor.mul_(factor)
-

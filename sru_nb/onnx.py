@@ -166,7 +166,7 @@ def run_rnn(
     lengths: torch.Tensor | None = None,  # (B,), at least 1; None: L
 ):  # outputs (L, B, D), and the state as the network returns it
     "The network; where `torch.export` traces, as one operation that any L and B suit."
-    exporting = getattr(torch.compiler, "is_exporting", lambda: (  # PyTorch 2.6 has not got it
+    exporting = getattr(torch.compiler, "is_exporting", lambda: (  # missing in PyTorch 2.6
         torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()))
     if not exporting():
         if lengths is None:
@@ -267,12 +267,12 @@ def default_axes(
     return tree_map(lambda _, axes: axes and {i: dims.get(letter, torch.export.Dim.AUTO) for i, letter in axes.items()},
                     arguments, open_axes(arguments, batch_first))
 
-
+# %% ../nbs/06_onnx.ipynb #e7301ffe
 def letters_of(
     arguments: dict,  # as of `open_axes`
     dynamic_shapes: dict,  # as `torch.export.export` takes them, with an entry for each argument
 ) -> dict:  # as from `open_axes`
-    "The dimensions that somebody else has opened; those that PyTorch may close are not among them."
+    "The dimensions that `dynamic_shapes` opens, without those that PyTorch may close."
     def letters(value, spec=None):
         if not isinstance(value, torch.Tensor):
             return None
@@ -413,7 +413,7 @@ def quiet_exporter():
     finally:
         logger.setLevel(level)
 
-
+# %% ../nbs/06_onnx.ipynb #27e4b71a
 def export_onnx(
     model: nn.Module,  # tensors in, tensors out; or what has `for_onnx`
     args: tuple | dict | None = None,  # example arguments of its `forward`, or by name; any length and batch; in them

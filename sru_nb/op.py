@@ -35,7 +35,7 @@ def by_oracle(*arguments):
 
 
 def present(grads, u):
-    "An empty tensor in the place of each gradient that there is not."
+    "An empty tensor in place of each absent gradient."
     return tuple([u.new_empty(0) if grad is None else grad for grad in grads])
 
 
@@ -224,7 +224,7 @@ def check(name, value, shape, like, dtypes=None):
     if dtypes is not None and value.dtype not in dtypes:
         raise TypeError(f"{name} has dtype {value.dtype}, expected {' or '.join(str(d) for d in dtypes)}")
 
-
+# %% ../nbs/04_op.ipynb #1355630f
 def sru_recurrence(
     *arguments: torch.Tensor,  # those of `recurrence.ARGUMENTS`, in order; c0 and what follows may be left out
     **named: torch.Tensor,  # or by name
@@ -292,7 +292,7 @@ def map_units(call, names, outputs, info, in_dims, *arguments):
             values[name] = fold(name, a, dims[name], N, directions, d)
     results = {}
     for name, a in zip(outputs, call(*values.values())):
-        absent = a.ndim == 1  # the place of a gradient that there is not
+        absent = a.ndim == 1  # the place of an absent gradient
         a = a.expand(N, 0) if absent else unfold(name, a, N, directions, d)
         results[name] = (a * scale).to(a.dtype) if name == "x" and scale is not None and not absent else a
     return tuple(results.values()), (0,) * len(results)

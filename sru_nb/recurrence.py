@@ -101,7 +101,7 @@ def letters(
 
     return at
 
-
+# %% ../nbs/01_recurrence.ipynb #ccdf08c8
 def recurrence(
     *arguments: torch.Tensor,  # those of `ARGUMENTS`, in order
     **named: torch.Tensor,  # or by name
@@ -141,7 +141,7 @@ VARIANTS = {
 }
 SHAPES = [(7, 3, 5), (63, 1, 33), (1, 3, 1), (2, 1, 16), (0, 3, 5), (4, 0, 5), (9, 5, 130)]  # (L, B, d): odd on purpose
 
-
+# %% ../nbs/01_recurrence.ipynb #ae503567
 def make_case(
     variant: str,  # a key of `VARIANTS`
     L: int = 7,  # steps
@@ -222,7 +222,7 @@ def readable(
             r = r._replace(**{name: a.u.new_ones(shape, dtype=compute)})
     return r._replace(x=None, scale_x=None) if a.u.shape[3] == 4 else r
 
-
+# %% ../nbs/01_recurrence.ipynb #929eb118
 def empty_gradients(
     a: Arguments,  # from `readable`
 ) -> dict:  # of u, x and v: None if there is no such input; of each parameter: (B, rows, n, d)

@@ -347,7 +347,6 @@ def measure_models(
 ) -> list[dict]:  # preset, unit, parameters, L, B, tokens_per_second, error
     "A training step, without the optimiser's, of each preset and of its peers: as large, and as wide and deep."
     rows = []
-
     for name, batch in batches.items():
         preset = PRESETS[name]
         L, B = batch or (preset.unroll, preset.batch_size)

@@ -123,7 +123,7 @@ def some_text(
     seed: int,
     words: int = 400,
 ) -> str:
-    "A text with every kind of trouble: wide spaces, empty lines, capitals that change their length, no last end."
+    "A text with every kind of trouble: wide spaces, empty lines, capitals that change their length, no final newline."
     rng = random.Random(seed)
     spaces = [" "] * 9 + ["  ", "\t", "\n", "\n", "\r\n", "\n\n", "\u00a0", "\u3000", " \u2003", "\x0b", "\x1c", "\x85"]
     names = ["the", "The", "cat", "Straße", "ΟΔΟΣ", "İx", "naïve", "日本語", "a", "\u200b", "é", "…"]
@@ -134,7 +134,7 @@ def some_text(
 def repeats(
     count: int,  # for a figure that is read
 ) -> int:  # 2 where the environment says SRU_NB_TESTS=off
-    "How often a page measures."
+    "How often a notebook measures."
     return min(count, 2) if os.environ.get("SRU_NB_TESTS") == "off" else count
 
 
@@ -170,7 +170,7 @@ def find_cases(
              next((why for why in (whole, *(why for _, why in case)) if why is not None), None))
             for case in itertools.product(*axes)]
 
-
+# %% ../nbs/00_testing.ipynb #3f54e62e
 def run_tests(
     *tests,  # pytest functions
 ):

@@ -11,7 +11,7 @@ from sru_nb.testing import close_all, run_tests
 
 
 def use_them(missing):
-    "Every function that looks a private name up."
+    "Call every function that looks a private name up."
     seen = []
 
     def look(a):

@@ -24,10 +24,10 @@ def test_operation_equals_the_oracle(device, variant, dtype):
     for L, B, d in SHAPES:
         expected = gradients_by_autograd(make_case(variant, L, B, d, dtype), loop)
         with poisoned():
-            found = gradients_by_autograd(make_case(variant, L, B, d, dtype, device=device), sru_recurrence)
-        for result in (expected, found):
+            actual = gradients_by_autograd(make_case(variant, L, B, d, dtype, device=device), sru_recurrence)
+        for result in (expected, actual):
             result.pop("incoming")
-        close_all({n: None if a is None else a.cpu() for n, a in found.items()}, expected, TOLERANCE[dtype])
+        close_all({n: None if a is None else a.cpu() for n, a in actual.items()}, expected, TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -84,9 +84,9 @@ def test_the_state_keeps_its_own_type():
 def test_states_that_were_not_kept_are_made_again():
     case = make_case("two directions, all")
     inputs = [case[name] for name in GRADIENTS]
-    kept, made = (torch.autograd.grad(torch.ops.sru_nb.recurrence(*case.values(), keep)[0].sum(), inputs)
+    kept, again = (torch.autograd.grad(torch.ops.sru_nb.recurrence(*case.values(), keep)[0].sum(), inputs)
                   for keep in (True, False))
-    close_all(dict(enumerate(made)), dict(enumerate(kept)), 0)
+    close_all(dict(enumerate(again)), dict(enumerate(kept)), 0)
 
 # %% ../nbs/04_op.ipynb #6e2ea154
 def curved(function, case, inputs):
@@ -124,8 +124,8 @@ def test_second_derivatives_equal_finite_differences(device, variant):
 def test_derivatives_of_every_order_equal_the_oracle(device, variant):
     for L, B, d in ((4, 2, 3), (0, 3, 2), (3, 0, 2), (1, 1, 1)):
         expected = derivatives(loop, make_case(variant, L, B, d), 3)
-        found = derivatives(sru_recurrence, make_case(variant, L, B, d, device=device), 3)
-        close_all({name: a.cpu() for name, a in found.items()}, expected, 1e-10)
+        actual = derivatives(sru_recurrence, make_case(variant, L, B, d, device=device), 3)
+        close_all({name: a.cpu() for name, a in actual.items()}, expected, 1e-10)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -154,14 +154,14 @@ def test_opcheck_of_the_second_derivative():
 
 def test_only_a_backward_pass_with_a_graph_keeps_anything():
     case = make_case("two directions, all")
-    given = [a for a in case.values() if isinstance(a, torch.Tensor)]
+    tensors = [a for a in case.values() if isinstance(a, torch.Tensor)]
     h, last = sru_recurrence(**case)
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda a: kept.append(a.data_ptr()) or a, lambda a: a):
         torch.autograd.grad(h, case["u"], h.detach(), retain_graph=True)
         assert not kept
         torch.autograd.grad(h, case["u"], h.detach(), create_graph=True)
-    assert {a.data_ptr() for a in given} <= set(kept) and len(kept) == len(given) + 2  # and the incoming gradients
+    assert {a.data_ptr() for a in tensors} <= set(kept) and len(kept) == len(tensors) + 2  # and the incoming gradients
 
 # %% ../nbs/04_op.ipynb #055560d7
 from unittest.mock import patch
@@ -197,24 +197,24 @@ def test_vmap_equals_a_loop(device, variant, mapped):
         inputs = {name: a.requires_grad_() for name, a in tensors.items() if name in GRADIENTS}
         rest = {name: a for name, a in tensors.items() if name not in inputs}
 
-        def one(given, rest, function=sru_recurrence):
-            return curved(function, case | rest, given)
+        def one(values, rest, function=sru_recurrence):
+            return curved(function, case | rest, values)
 
-        def each(given, rest):
-            return vmap(one, tuple({n: dims[n] for n in part} for part in (inputs, rest)))(given, rest)
+        def each(values, rest):
+            return vmap(one, tuple({n: dims[n] for n in part} for part in (inputs, rest)))(values, rest)
 
         split = [{n: a if dims[n] is None else a.select(dims[n], i) for n, a in tensors.items()} for i in range(3)]
         expected = torch.stack([one(part, {}, loop) for part in split])
         close(each(inputs, rest), expected, 1e-10)
         options = dict(allow_unused=True, materialize_grads=True)
         total = dict(zip(inputs, torch.autograd.grad(expected.sum(), list(inputs.values()), **options)))
-        close_all(grad(lambda given: each(given, rest).sum())(inputs), total, 1e-10)
-        found = vmap(grad(one), tuple({n: dims[n] for n in part} for part in (inputs, rest)))(inputs, rest)
+        close_all(grad(lambda values: each(values, rest).sum())(inputs), total, 1e-10)
+        actual = vmap(grad(one), tuple({n: dims[n] for n in part} for part in (inputs, rest)))(inputs, rest)
         for i, part in enumerate(split):
             leaves = {n: part[n].detach().requires_grad_() for n in inputs}
             value = one(leaves, {n: part[n] for n in rest}, loop)
             grads = torch.autograd.grad(value, list(leaves.values()), **options)
-            close_all({n: a[i] for n, a in found.items()}, dict(zip(leaves, grads)), 1e-10)
+            close_all({n: a[i] for n, a in actual.items()}, dict(zip(leaves, grads)), 1e-10)
 
 
 CASE = {name: a.detach() if isinstance(a, torch.Tensor) else a
@@ -223,7 +223,7 @@ ONE = torch.ones((), dtype=torch.float64)
 
 
 def of(function):
-    "A function of the bias, and of the products as well if given."
+    "A function of the bias, and of the products as well if passed."
     return lambda bias, u=CASE["u"]: curved(function, CASE, dict(bias=bias, u=u))
 
 
@@ -247,9 +247,9 @@ TRANSFORMATIONS = {
 
 @pytest.mark.parametrize("name", list(TRANSFORMATIONS))
 def test_transformations_nest(name):
-    found, expected = (TRANSFORMATIONS[name](of(function), CASE["bias"]) for function in (sru_recurrence, loop))
+    actual, expected = (TRANSFORMATIONS[name](of(function), CASE["bias"]) for function in (sru_recurrence, loop))
     assert expected.abs().max() > 1e-3
-    close(found, expected, 1e-10)
+    close(actual, expected, 1e-10)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -294,10 +294,10 @@ def test_gradients_of_each_example_equal_a_loop():
     def loss(parameters, x):
         return functional_call(layer, parameters, (x[:, None],)).square().sum()
 
-    found = vmap(grad(loss), (None, 1))(parameters, x)
+    actual = vmap(grad(loss), (None, 1))(parameters, x)
     for i in range(5):
         expected = torch.autograd.grad(layer(x[:, i:i + 1]).square().sum(), list(parameters.values()))
-        close_all({name: a[i] for name, a in found.items()}, dict(zip(parameters, expected)))
+        close_all({name: a[i] for name, a in actual.items()}, dict(zip(parameters, expected)))
 
 
 def test_an_ensemble_equals_its_members():
@@ -307,10 +307,10 @@ def test_an_ensemble_equals_its_members():
     h = vmap(lambda *state: functional_call(layers[0], state, (x,)))(parameters, buffers)
     expected = torch.stack([layer(x) for layer in layers])
     close(h.detach(), expected.detach())
-    found = torch.autograd.grad(h.sin().sum(), list(parameters.values()))
+    actual = torch.autograd.grad(h.sin().sum(), list(parameters.values()))
     for i, layer in enumerate(layers):
         grads = torch.autograd.grad(layer(x).sin().sum(), list(layer.parameters()))
-        close_all({j: a[i] for j, a in enumerate(found)}, dict(enumerate(grads)))
+        close_all({j: a[i] for j, a in enumerate(actual)}, dict(enumerate(grads)))
 
 
 def test_a_mapped_operation_is_one_call_of_the_kernel():
@@ -320,9 +320,9 @@ def test_a_mapped_operation_is_one_call_of_the_kernel():
     for function in (sru_recurrence, lambda **case: torch.ops.sru_nb.recurrence(*case.values(), True)):
         expected = [function(**(CASE | dict(u=u))) for u in both]
         with patch.object(cpu, "recurrence_forward", wraps=cpu.recurrence_forward) as kernel:
-            found = vmap(lambda u: function(**(CASE | dict(u=u))))(both)
+            actual = vmap(lambda u: function(**(CASE | dict(u=u))))(both)
         assert kernel.call_count == 1
-        close_all(dict(enumerate(found)), dict(enumerate(torch.stack(parts) for parts in zip(*expected))), 1e-12)
+        close_all(dict(enumerate(actual)), dict(enumerate(torch.stack(parts) for parts in zip(*expected))), 1e-12)
 
 
 def test_compiled_transformations_equal_eager_ones():
@@ -351,8 +351,8 @@ def test_compile_makes_one_graph(device, backend):
         leaves = [torch.randn(s, device=device, requires_grad=True)
                   for s in ((L, B, 4), (12, 4), (2, 1, 4), (2, 1, 4), (B, 4))]
         expected = torch.autograd.grad(compiled_loss(*leaves), leaves)
-        found = torch.autograd.grad(compiled(*leaves), leaves)
-        close_all(dict(enumerate(found)), dict(enumerate(expected)))
+        actual = torch.autograd.grad(compiled(*leaves), leaves)
+        close_all(dict(enumerate(actual)), dict(enumerate(expected)))
         with torch.no_grad():
             close(compiled(*leaves), compiled_loss(*leaves))
 
@@ -412,10 +412,10 @@ def test_the_device_of_the_tensors_is_used():
     case = large_case()
     other = {n: a.detach().to("cuda:1").requires_grad_(a.requires_grad) if isinstance(a, torch.Tensor) else a
              for n, a in case.items()}
-    expected, found = (gradients_by_autograd(c, sru_recurrence) for c in (case, other))
+    expected, actual = (gradients_by_autograd(c, sru_recurrence) for c in (case, other))
     assert torch.cuda.current_device() == 0
     for name in expected:
-        assert name == "incoming" or torch.equal(found[name].to("cuda:0"), expected[name]), name
+        assert name == "incoming" or torch.equal(actual[name].to("cuda:0"), expected[name]), name
 
 
 @needs_gpu
@@ -447,8 +447,8 @@ def test_inputs_need_not_lie_in_order():
             view = room[..., shift::2]
             view.copy_(a)
             moved[name] = view.requires_grad_()
-        found = gradients_by_autograd(moved, sru_recurrence)
-        close_all(*({n: a for n, a in r.items() if n != "incoming"} for r in (found, expected)), 1e-6)
+        actual = gradients_by_autograd(moved, sru_recurrence)
+        close_all(*({n: a for n, a in r.items() if n != "incoming"} for r in (actual, expected)), 1e-6)
     whole = torch.zeros(case["u"].numel() + 1, dtype=torch.bfloat16, device="cuda")[1:].view(case["u"].shape)
     whole.copy_(case["u"].detach())
     close(sru_recurrence(**(case | dict(u=whole)))[0], expected["h"], 1e-6)
@@ -463,9 +463,9 @@ def test_a_layer_under_autocast(dtype):
               for s in ((11, 5, 32), (96, 32), (2, 1, 32), (2, 1, 32), (5, 32))]
     expected = compiled_loss(*leaves)
     with torch.autocast("cuda", dtype):
-        found = compiled_loss(*leaves)
-    assert all(grad.isfinite().all() for grad in torch.autograd.grad(found, leaves))
-    close(found.float(), expected, 8 * TOLERANCE[dtype])
+        actual = compiled_loss(*leaves)
+    assert all(grad.isfinite().all() for grad in torch.autograd.grad(actual, leaves))
+    close(actual.float(), expected, 8 * TOLERANCE[dtype])
 
 
 @needs_gpu

@@ -412,7 +412,7 @@ def openmp():
     function.argtypes, function.restype = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint), None
     return function
 
-
+# %% ../../nbs/02_kernels.cpu.ipynb #57d1acf9
 _pool, _pool_lock, _forked = None, threading.Lock(), False
 
 

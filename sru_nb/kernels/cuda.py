@@ -43,7 +43,10 @@ __device__ inline void narrow(float a, bfloat16 &to) {
 // two approximate instructions each, good to 1e-7; an overflow gives 1 / infinity = 0
 __device__ inline float sigmoid(float a) { return __fdividef(1.0f, 1.0f + __expf(-a)); }
 __device__ inline double sigmoid(double a) { return 1.0 / (1.0 + exp(-a)); }
+"""
 
+# %% ../../nbs/03_kernels.cuda.ipynb #62b0603a
+MACHINE += r"""
 template <typename W> __device__ inline void copy_ahead(W *to, const W *from) {
 #if __CUDA_ARCH__ >= 800
     unsigned shared = (unsigned)__cvta_generic_to_shared(to);
@@ -343,6 +346,8 @@ __global__ void __launch_bounds__(LANES) backward(Backward<T> in) {
     }
 }
 """
+
+# %% ../../nbs/03_kernels.cuda.ipynb #d52bbe1d
 BODY = ARITHMETIC + PACK + STRUCTURES + PLACE + RING + FORWARD + BACKWARD
 OPTIONS = ("-std=c++17", "--ftz=true")  # numbers below 1e-38 become 0, which spares the exponential a detour
 
