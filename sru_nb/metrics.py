@@ -163,7 +163,7 @@ def squad_scores(
     predictions: Mapping[str, str | None],  # id -> answer; "": there is none
     version: str | None = None,  # "1.1" or "2.0"; None: 2.0 if a question has no answer
     predicted_only: bool = False,  # score only the questions that have a prediction
-) -> dict:  # exact_match, f1 in percent; total, missing, unknown; 2.0: the same of HasAns_ and NoAns_
+) -> dict:  # exact_match, f1 in percent; total, missing, unknown; 2.0: also by HasAns_ and NoAns_
     "The scores of SQuAD's official scripts."
     asked = {name: list(answers) for name, answers in questions}
     check_choice("version", version, (None, "1.1", "2.0"))

@@ -145,31 +145,35 @@ class Labels:
                              "expected at least two to tell apart")
         return cls(kind, classes)
 
-    def encode(self, y: Any, name: str = "y") -> np.ndarray:  # (n,) int64, or (n, C) float32
-        "The numbers of labels."
-        kind, rows = label_rows(y, name, self.kind)
-        if kind != self.kind or kind == "indicator" and rows.shape[1] != len(self.values):
-            what = f"of {rows.shape[1]} columns" if kind == "indicator" else f"of the kind {kind!r}"
-            raise ValueError(f"{name} is {what}, expected {self.kind!r} with {len(self.values)} classes, as fitted")
-        if kind == "indicator":
-            return rows
-        number = {label: i for i, label in enumerate(self.values.tolist())}
-        if kind == "single":
-            return np.array([number.get(label, -1) for label in rows.tolist()], np.int64)
-        codes = np.zeros((len(rows), len(self.values)), np.float32)
-        for code, row in zip(codes, rows):
-            code[[number[label] for label in row if label in number]] = 1
-            if any(label not in number for label in row):
-                code[:] = np.nan
-        return codes
+# %% ../nbs/50_text_classifier.ipynb #4b81e249
+@patch
+def encode(self: Labels, y: Any, name: str = "y") -> np.ndarray:  # (n,) int64, or (n, C) float32
+    "The numbers of labels."
+    kind, rows = label_rows(y, name, self.kind)
+    if kind != self.kind or kind == "indicator" and rows.shape[1] != len(self.values):
+        what = f"of {rows.shape[1]} columns" if kind == "indicator" else f"of the kind {kind!r}"
+        raise ValueError(f"{name} is {what}, expected {self.kind!r} with {len(self.values)} classes, as fitted")
+    if kind == "indicator":
+        return rows
+    number = {label: i for i, label in enumerate(self.values.tolist())}
+    if kind == "single":
+        return np.array([number.get(label, -1) for label in rows.tolist()], np.int64)
+    codes = np.zeros((len(rows), len(self.values)), np.float32)
+    for code, row in zip(codes, rows):
+        code[[number[label] for label in row if label in number]] = 1
+        if any(label not in number for label in row):
+            code[:] = np.nan
+    return codes
 
-    def decode(self, codes: np.ndarray) -> np.ndarray:  # as `encode` returns them
-        "The labels of numbers."
-        if self.kind == "single":
-            return self.values[codes]
-        if self.kind == "indicator":
-            return codes.astype(np.int64)
-        return np.fromiter((tuple(self.values[code > 0].tolist()) for code in codes), object)
+
+@patch
+def decode(self: Labels, codes: np.ndarray) -> np.ndarray:  # as `encode` returns them
+    "The labels of numbers."
+    if self.kind == "single":
+        return self.values[codes]
+    if self.kind == "indicator":
+        return codes.astype(np.int64)
+    return np.fromiter((tuple(self.values[code > 0].tolist()) for code in codes), object)
 
 # %% ../nbs/50_text_classifier.ipynb #aa31182e
 def hold_out(
@@ -284,6 +288,15 @@ def held_out_values(
     loss = label_loss(logits, codes, sample_weight=sample_weight, **options)
     return {"validation_score": score.item(), "minus_validation_loss": -loss.item()}
 
+
+def _print_epoch(record: dict):  # of `train_epochs`
+    "The line of an epoch, for `verbose`."
+    line = "epoch {epoch:3}  {seconds:7.1f} s  loss {loss:.4f}".format(**record)
+    if "validation_score" in record:
+        line += "  held out: score {validation_score:.4f}, loss {:.4f}{}".format(
+            -record["minus_validation_loss"], "  *" * record["best"], **record)
+    print(line, flush=True)
+
 # %% ../nbs/50_text_classifier.ipynb #406c1e11
 def mapping_vectors(vectors: Mapping) -> Vectors:
     "Word vectors of a dictionary of word and vector."
@@ -379,14 +392,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         **options,  # of `SentenceClassifier.from_pretrained`: revision, token, ...
     ) -> "TextClassifier":
         "A fitted classifier, as it was saved."
-        model = SentenceClassifier.from_pretrained(folder_or_repo, **options)
-        parameters, fitted = unpack_vocab(model.vocab or {}, str(folder_or_repo))
-        try:
-            self = cls(**parameters | {"device": device})
-        except TypeError as error:
-            raise HubError(f"{folder_or_repo} has parameters of another version of {cls.__name__}: {error}") from error
-        self.__dict__ |= fitted | {"model_": model}
-        return self
+        return _restore(cls, SentenceClassifier.from_pretrained(folder_or_repo, **options), str(folder_or_repo), device)
 
 # %% ../nbs/50_text_classifier.ipynb #061ee4d2
 @patch
@@ -456,6 +462,14 @@ def check_sample_weight(
     return weights.astype(np.float32)
 
 
+def _counted_texts(labels: Labels, X: Any, y: Any, sample_weight: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
+    "The texts of a weight above 0, the numbers of their labels, and their weights, whose mean is 1."
+    texts, codes = encode_pair(labels, X, y)
+    weights = check_sample_weight(sample_weight, len(texts))
+    texts, codes = [text for text, weight in zip(texts, weights) if weight], codes[weights > 0]
+    return texts, codes, weights[weights > 0] / weights[weights > 0].mean(dtype=np.float64).astype(np.float32)
+
+# %% ../nbs/50_text_classifier.ipynb #b3a861a6
 @patch
 def train(self: TextClassifier, X, y, X_val=None, y_val=None, sample_weight=None) -> dict[str, Any]:
     "What `fit` sets."
@@ -463,10 +477,7 @@ def train(self: TextClassifier, X, y, X_val=None, y_val=None, sample_weight=None
     if (X_val is None) != (y_val is None):
         raise ValueError("one of X_val and y_val is None, expected both or none of them")
     texts, labels = read_texts(X), Labels.of(y)
-    texts, codes = encode_pair(labels, texts, y)
-    weights = check_sample_weight(sample_weight, len(texts))
-    texts, codes = [text for text, weight in zip(texts, weights) if weight], codes[weights > 0]
-    weights = weights[weights > 0] / weights[weights > 0].mean(dtype=np.float64).astype(np.float32)
+    texts, codes, weights = _counted_texts(labels, texts, y, sample_weight)
     parts = [(texts, codes, weights)]
     if X_val is not None:
         texts_val, codes_val = encode_pair(labels, X_val, y_val, "_val")
@@ -492,18 +503,11 @@ def train(self: TextClassifier, X, y, X_val=None, y_val=None, sample_weight=None
             logits, rows = predict_logits(model, Batches(encoded[1], 256))
             return held_out_values(logits, held_out[0][0][rows], p.threshold, held_out[0][1][rows], **options)
 
-        def report(record):
-            line = "epoch {epoch:3}  {seconds:7.1f} s  loss {loss:.4f}".format(**record)
-            if held_out:
-                line += "  held out: score {validation_score:.4f}, loss {:.4f}{}".format(
-                    -record["minus_validation_loss"], "  *" * record["best"], **record)
-            print(line, flush=True)
-
         history = train_epochs(
             model.to(device), Batches(encoded[0], p.batch_size, seed=seed), loss, evaluate if held_out else None,
             epochs=p.epochs, learning_rate=p.learning_rate, patience=p.patience,
             deadline=math.inf if p.max_seconds is None else start + p.max_seconds,
-            report=report if p.verbose else lambda record: None)
+            report=_print_epoch if p.verbose else lambda record: None)
     return {"model_": model.eval(), "vocabulary_": words, "labels_": labels, "classes_": labels.values,
             "history_": history, "n_iter_": len(history), "_reading": (p.tokens, p.max_length)}
 
@@ -530,7 +534,7 @@ def predict_log_proba(self: TextClassifier, X) -> np.ndarray:  # (n, C) float32
     logits = self.logits(X)
     return (logits.log_softmax(-1) if self.labels_.kind == "single" else F.logsigmoid(logits)).numpy()
 
-
+# %% ../nbs/50_text_classifier.ipynb #eb2ca8f6
 @patch
 def predict_codes(self: TextClassifier, X) -> np.ndarray:  # (n,) int64, or (n, C) of 0 and 1
     "The numbers of the predicted labels."
@@ -610,7 +614,7 @@ def save(self: TextClassifier, folder: str | Path) -> Path:
         "kind": "words", "symbols": ["<pad>", "<oov>", *self.vocabulary_.words],
         "classes_dtype": self.classes_.dtype.str, "parameters": values, "history": self.history_})
 
-
+# %% ../nbs/50_text_classifier.ipynb #06be2f0b
 def unpack_vocab(vocab: dict, source: str) -> tuple[dict, dict]:
     "The parameters, and what `fit` sets but for the model, from the vocabulary of a saved classifier."
     wanted = ("symbols", "tokens", "max_length", "labels", "classes", "classes_dtype", "parameters", "history")
@@ -622,6 +626,17 @@ def unpack_vocab(vocab: dict, source: str) -> tuple[dict, dict]:
     classes = np.fromiter(classes, object) if dtype == "|O" else np.array(classes, dtype)
     return parameters, {"vocabulary_": Vocabulary(symbols[2:]), "classes_": classes, "labels_": Labels(kind, classes),
                         "history_": history, "n_iter_": len(history), "_reading": (tokens, max_length)}
+
+
+def _restore(cls: type, model: SentenceClassifier, source: str, device: str) -> TextClassifier:
+    "A fitted classifier from its saved model."
+    parameters, fitted = unpack_vocab(model.vocab or {}, source)
+    try:
+        classifier = cls(**parameters | {"device": device})
+    except TypeError as error:
+        raise HubError(f"{source} has parameters of another version of {cls.__name__}: {error}") from error
+    classifier.__dict__ |= fitted | {"model_": model}
+    return classifier
 
 
 @patch

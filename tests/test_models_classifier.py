@@ -367,7 +367,7 @@ def test_bad_arguments_are_refused():
 
 # %% ../nbs/14_models.classifier.ipynb #d122c541
 class Encoders(torch.nn.Module):
-    "Classifiers of three kinds on the same sentences, which go into one file."
+    "Classifiers of four kinds on the same sentences, which go into one file."
 
     def __init__(self):
         super().__init__()

@@ -356,7 +356,7 @@ def label_loss(
         return losses / len(labels) if single else losses
     return ((losses if single else losses.mean(1)) * sample_weight.to(losses)).mean()
 
-
+# %% ../../nbs/14_models.classifier.ipynb #4e6f69cf
 def class_loss(
     model: nn.Module,  # a `SentenceClassifier`, or one wrapped for several processes
     batch: tuple,  # ids (L, B), mask_pad (L, B), labels as in `label_loss`

@@ -495,7 +495,7 @@ def group_scores(
     return {group: (len(scores), *(sum(values) / len(scores) for values in zip(*scores))) for group, scores in
             sorted(groups.items(), key=lambda item: (rank.get(item[0], math.inf), -len(item[1])))}
 
-
+# %% ../../nbs/15_models.reader.ipynb #425cd920
 def plot_groups(
     tables: dict[str, dict[str, tuple[int, float, float]]],  # title -> what `group_scores` returns, in per cent
 ):  # a matplotlib figure
