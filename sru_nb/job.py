@@ -25,7 +25,7 @@ import numpy as np
 import psutil
 import torch
 
-from .basics import patch, write_json
+from .basics import patch, read_kept, write_json
 from .run import (OPTIONS, Parameter, UsageError, check_names, check_values, find_notebook, parse_cell,
                         read_options, read_parameters, sweep)
 from .trainer import build_accelerator
@@ -130,7 +130,7 @@ def finish(
         task=self.task, corpus=corpus, parameters=self.parameters, metrics=metrics, training=training,
         parameter_count=sum(p.numel() for p in model.parameters()), samples_per_second=training["samples_per_second"],
         seconds=training["seconds"], versions=self.versions, processes=self.accelerator.num_processes, device=name,
-        threads=torch.get_num_threads(), **more)
+        threads=torch.get_num_threads(), kept=read_kept(), **more)
     if self.is_main:
         model.save_pretrained(self.run / "model", symbols, results)
         write_json(self.run / "results.json", results)  # at the very end: it says that the run is complete

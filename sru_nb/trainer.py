@@ -33,7 +33,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, gather_object, recursively_apply
 
 from .basics import (Progress, check_choice, check_finite, check_probability, check_whole, evaluating,
-                           format_count, format_duration, patch)
+                           format_count, format_duration, patch, read_kept, restore_kept)
 from .compat import multiply_all
 from .checkpoint import (CheckpointError, best_checkpoint, checkpoints, load_checkpoint, load_weights,
                                newest_checkpoint, random_states, save_checkpoint, set_random_states)
@@ -499,6 +499,7 @@ def save(self: Trainer):
     "Write a checkpoint: one process writes, for all."
     start = self.total.seconds = self.seconds
     own = recursively_apply(torch.Tensor.cpu, {"carried": self.carried, "random": random_states()})
+    own["kept"] = read_kept()
     extra = {"best": self.best, "meter": asdict(self.meter), "total": asdict(self.total),
              "took": {"evaluating": self.budget.evaluating, "saving": self.budget.saving},
              "position": self.batches.state_dict(), "processes": gather_object([own]),
@@ -590,6 +591,7 @@ def restore(self: Trainer, loaded: dict):
     if len(extra["processes"]) == processes:
         self.carried = extra["processes"][index]["carried"]
         set_random_states(extra["processes"][index]["random"])
+        restore_kept(extra["processes"][index].get("kept", {}))  # older checkpoints have none
     else:
         warnings.warn(f"{loaded['path']} was saved by {len(extra['processes'])} processes and this run has "
                       f"{processes}: the carried states start anew, random numbers are others", stacklevel=4)

@@ -7,9 +7,11 @@ from sru_nb.job import (
 # %% ../nbs/35_job.ipynb #e2249c44
 import json
 import subprocess
+from unittest import mock
 
 import pytest
 
+from sru_nb.basics import KEPT
 from sru_nb.testing import raises, run_tests
 
 HOUSE = """seed: int = 1  # [0, inf) of all random numbers
@@ -47,12 +49,14 @@ class Model(torch.nn.Linear):
 
 def test_results_hold_what_repeats_a_figure(tmp_path):
     job, p = start({"seed": 3, "run_dir": str(tmp_path / "run"), "epochs": 7})
-    job.finish({"name": "text", "bytes": 9}, {"bpc": 1.5}, {"samples_per_second": 10.0, "seconds": 2.0}, Model(3, 3),
-               ["a"], extra=[1])
+    with mock.patch.dict(KEPT, engine=(lambda: "fast", None)):
+        job.finish({"name": "text", "bytes": 9}, {"bpc": 1.5}, {"samples_per_second": 10.0, "seconds": 2.0},
+                   Model(3, 3), ["a"], extra=[1])
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["parameters"] == vars(p) and results["metrics"] == {"bpc": 1.5} and results["extra"] == [1]
     assert results["task"] == "task" and results["corpus"]["bytes"] == 9 and results["parameter_count"] == 12
     assert results["versions"]["torch"] == version("torch") and results["device"] and results["threads"] >= 1
+    assert results["kept"]["engine"] == "fast"
     assert json.loads((tmp_path / "run" / "model" / "symbols.json").read_text()) == [["a"], "task"]
     assert job.shard == {"rank": 0, "world_size": 1} and job.is_main and job.device.type == "cpu"
 

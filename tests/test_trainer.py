@@ -8,6 +8,7 @@ from sru_nb.trainer import (
 # %% ../nbs/33_trainer.ipynb #25bac0cd
 import inspect
 
+from sru_nb.basics import KEPT
 from sru_nb.checkpoint import CheckpointError
 
 BITS = {"bpc": lambda nats: nats / math.log(2)}  # the unit in which a reader wants the loss
@@ -561,6 +562,14 @@ def test_a_finished_run_can_be_extended(tmp_path):
     part.fit()
     assert equal(weights(part), weights(whole)) and curve(tmp_path / "part") == curve(tmp_path / "whole")
     assert run(tmp_path / "part", epochs=2, resume=True).fit()["step"] == 2 * len(whole.batches)
+
+
+def test_choices_of_modules_are_kept_and_made_again(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setitem(KEPT, "engine", (lambda: ["fast"], made.append))
+    for steps in (2, 4):
+        run(tmp_path, max_steps=steps, resume=True).fit()
+    assert made == [["fast"]]
 
 
 def test_a_damaged_checkpoint_costs_only_its_steps(tmp_path):
