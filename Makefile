@@ -46,14 +46,15 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# torch comes first: asked for beside NVIDIA's compiler, pip would look for a build with CUDA
+# The pinned list first, of which pip need not find out whether it fits together: that takes longer than to load it.
+# The second call adds what another system needs. Nothing is compiled before it is imported, few of the files are.
 $(READY): setup.py settings.ini constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
 	    f'the pinned versions need Python 3.11 or later, this is {sys.version}: set PYTHON')"
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e '.[train]'
-	$(BIN)/python -m pip install --quiet -e '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps -r constraints.txt
+	$(BIN)/python -m pip install --quiet --no-compile --no-build-isolation -e '.[train,dev]'
 	@touch $@
 
 $(VENV)/lab: $(READY)
