@@ -17,6 +17,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: train test export lab clean
 
+# threads that wait for one another soon sleep, unless the environment says how they wait (nbs/34_run.ipynb)
+ifeq ($(OMP_WAIT_POLICY)$(GOMP_SPINCOUNT),)
+train lab: export GOMP_SPINCOUNT := 1000
+endif
+
 train: $(READY)
 	mkdir -p $(RUN)
 	SRU_NB_PROGRESS=plain $(BIN)/python -m papermill --log-output --no-progress-bar nbs/40_enwik8.ipynb $(RUN)/out.ipynb \

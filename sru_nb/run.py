@@ -6,8 +6,8 @@
 __all__ = ['DONE', 'FAILED', 'USAGE', 'STOPPED', 'TYPES', 'NUMBER', 'INTERVAL', 'WAIT', 'OPTIONS', 'LONG', 'SBATCH',
            'UsageError', 'Parameter', 'parse_line', 'parse_cell', 'notebook_folders', 'find_notebook', 'is_remote',
            'read_parameters', 'list_jobs', 'copy_notebook', 'check_values', 'check_names', 'fill', 'find_place',
-           'complete', 'meet', 'Execution', 'judge', 'report', 'split_options', 'read_yaml', 'read_options',
-           'check_output', 'run_notebook', 'main', 'SweepRun', 'sweep']
+           'complete', 'meet', 'Execution', 'judge', 'report', 'let_threads_sleep', 'split_options', 'read_yaml',
+           'read_options', 'check_output', 'run_notebook', 'main', 'SweepRun', 'sweep']
 
 # %% ../nbs/34_run.ipynb #b27ed72b
 import argparse
@@ -416,6 +416,14 @@ def report(code: int, happened: str, trace: str, source: Path, values: dict):
         extra = {"py_callstack": trace or happened, "timestamp": str(int(time.time()))}
         Path(path).write_text(json.dumps({"message": {"message": happened, "extraInfo": extra}}), encoding="utf-8")
 
+# %% ../nbs/34_run.ipynb #12788c4d
+def let_threads_sleep(
+    environ: MutableMapping,  # os.environ, before PyTorch is loaded: changed unless it says how threads wait
+):
+    "Have a thread that waits for another one look a thousand times and then sleep."
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & environ.keys():
+        environ["GOMP_SPINCOUNT"] = "1000"
+
 # %% ../nbs/34_run.ipynb #59ea3840
 OPTIONS = {"-b": 1, "-f": 1, "-y": 1, "-p": 2, "-r": 2}  # papermill's, for parameters, and how many words each takes
 LONG = {"--parameters_base64": "-b", "--parameters_file": "-f", "--parameters_yaml": "-y", "--parameters_raw": "-r"}
@@ -533,6 +541,7 @@ def run_notebook(
             path.replace(next(name for name in names if not name.exists()))
     log = rank == 0 and not args.quiet
     os.environ.setdefault("SRU_NB_PROGRESS", "plain")  # for the kernel: lines in place of a line kept up to date
+    let_threads_sleep(os.environ)  # its own
     if log:
         print(f"{args.notebook} -> {target}, run_dir {run_dir}"
               + f", restart {restarts}: resume = {values.get('resume')}" * bool(restarts), flush=True)
