@@ -207,6 +207,37 @@ def test_prompts_of_several_lengths_go_on_from_one_cache():
           rnn(step[None], state, cache=cache)[0][:, [2, 2]].detach())
 
 
+@pytest.mark.parametrize("guard, context", [(torch.no_grad, None), (torch.inference_mode, None), (torch.no_grad, 34)])
+def test_continuations_of_one_cache_do_not_see_each_other(guard, context):
+    torch.manual_seed(0)
+    rnn, (x, steps) = SRUpp(5, 6, 16, causal=True, num_heads=2, rezero_init_alpha=0.7), torch.randn(2, 36, 32, 5)
+
+    def go_on(state, steps, size=1):
+        for step in steps.split(size):
+            h, c, saved = rnn(step, state[0], cache=state[1], context=context)
+            state = c, saved["cache"]
+        return h.detach(), state
+
+    with guard():
+        _, parent = go_on((None, rnn.start_cache()), x, 36)
+        parent = go_on(parent, steps[:2])[1]
+    kept = pickle.dumps(parent)  # what is read from it shares no memory and has no room
+    later = [(guard, steps[2:5]), (torch.no_grad, -steps[2:4]), (guard, steps[3:25]), (torch.inference_mode, steps[5:7])]
+    later += [(torch.enable_grad, steps[7:10])] * (guard is torch.no_grad)
+    states = []
+    for mode, piece in later:
+        with mode():
+            states.append(go_on(parent, piece)[1])
+    for (mode, piece), state in zip(later, states):  # all of them exist: each goes on, and so does one without others
+        with mode():
+            alone = go_on(pickle.loads(kept), piece)[1]
+            close(go_on(state, steps[25:28])[0], go_on(alone, steps[25:28])[0])
+    for one, other in zip(parent[1].keys + parent[1].values, (lambda a: a.keys + a.values)(pickle.loads(kept)[1])):
+        close(one, other, tol=0)
+    in_place = [state[1].keys[0].data_ptr() == parent[1].keys[0].data_ptr() for state in states]
+    assert in_place == [context is None] + [False] * (len(states) - 1)
+
+
 @pytest.mark.parametrize("L, B", [(0, 3), (1, 3), (4, 0), (0, 0)])
 @pytest.mark.parametrize("options", OPTIONS[:3])
 def test_empty_sequences_and_batches(L, B, options):
