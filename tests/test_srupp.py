@@ -130,6 +130,15 @@ def test_context_is_a_window(context):
     close(torch.cat(parts).detach(), h.detach())
 
 
+def test_a_layer_with_a_hook_is_called_once_on_memory_and_input():
+    rnn, x, memory = generic(causal=True), torch.randn(7, 3, 5), [torch.randn(4, 3, 5), torch.randn(4, 3, 6)]
+    expected, lengths = rnn(x, memory=memory)[0], []
+    for layer in rnn.rnn_lst:
+        layer.transform_module.linear1.register_forward_hook(lambda module, inputs, z: lengths.append(len(z)))
+    close(rnn(x, memory=memory)[0].detach(), expected.detach())
+    assert lengths == [11, 11]
+
+
 def test_memories_may_differ_in_length():
     rnn, x = generic(causal=True, num_layers=3), torch.randn(7, 2, 5)
     memory = [torch.randn(4, 2, 5), None, torch.randn(9, 2, 6)]
@@ -222,8 +231,8 @@ def test_continuations_of_one_cache_do_not_see_each_other(guard, context):
         _, parent = go_on((None, rnn.start_cache()), x, 36)
         parent = go_on(parent, steps[:2])[1]
     kept = pickle.dumps(parent)  # what is read from it shares no memory and has no room
-    later = [(guard, steps[2:5]), (torch.no_grad, -steps[2:4]), (guard, steps[3:25]), (torch.inference_mode, steps[5:7])]
-    later += [(torch.enable_grad, steps[7:10])] * (guard is torch.no_grad)
+    later = [(guard, steps[2:5]), (torch.no_grad, -steps[2:4]), (guard, steps[3:25])]
+    later += [(torch.inference_mode, steps[5:7]), *[(torch.enable_grad, steps[7:10])] * (guard is torch.no_grad)]
     states = []
     for mode, piece in later:
         with mode():
