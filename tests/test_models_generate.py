@@ -241,6 +241,32 @@ def test_a_row_ends_with_the_symbol_that_stops_it():
     assert columns.shape == (5, max(ends)) and all((row[n:] == 7).all() for row, n in zip(columns, ends))
 
 
+@pytest.mark.parametrize("option", [{}, dict(temperature=0.7, top_k=9, top_p=0.8), dict(temperature=0), dict(stop=7)])
+def test_blocks_give_the_symbols_and_leave_the_generator_of_single_steps(option):
+    model, results = make_model("sru"), []
+    for _ in range(2):
+        one, other = (torch.Generator().manual_seed(seed) for seed in (5, 6))
+        symbols = generate(model, PROMPTS, 40, generator=one, **option)
+        symbols.append(generate(model, PROMPTS[1], 20, generator=one))
+        for a, b in zip(stream(model, PROMPTS[0], 20, generator=other), stream(model, PROMPTS[:3], 9, generator=other)):
+            symbols += [a, b]  # two texts from one generator
+        results.append([symbol.tolist() for symbol in [*symbols, one.get_state(), other.get_state()]])
+        hook = model.head.register_forward_hook(lambda *_: None)  # from now on symbol by symbol
+    hook.remove()
+    assert results[0] == results[1]
+
+
+def test_a_logit_that_is_no_number_is_refused_by_the_block_too():
+    model = make_model("sru")
+    model.embedding.weight.data[5] = math.nan
+    columns = stream(model, torch.tensor([1]), 400, generator=torch.Generator().manual_seed(0))
+    before = []
+    with raises(ValueError, "logits[0]"):
+        for symbol in columns:
+            before.append(int(symbol))
+    assert before[-1] == 5 and before.count(5) == 1
+
+
 def test_between_symbols_the_model_is_as_it_was():
     model = make_model("sru", dropout=0.9).train()
     model.dropout.eval()  # frozen by its owner

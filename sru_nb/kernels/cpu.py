@@ -6,7 +6,7 @@
 __all__ = ['STREAMS', 'ROWS', 'FLOAT32', 'FLOAT64', 'ARRAYS', 'PARTS', 'EDITION', 'NUMPY', 'GRAIN', 'compile_task',
            'promise', 'address', 'load', 'round_to_bfloat16', 'store', 'load_rows', 'add_rows', 'exp2_coefficients',
            'functions', 'prefetch', 'prefetch_row', 'forward', 'backward', 'take', 'pointer', 'arrays',
-           'compiled_arrays', 'task_of', 'openmp', 'after_fork', 'run_on_pool', 'cut', 'launch', 'highway_of',
+           'compiled_arrays', 'task_of', 'openmp', 'after_fork', 'forked', 'run_on_pool', 'cut', 'launch', 'highway_of',
            'run_kernel', 'recurrence_forward', 'recurrence_backward']
 
 # %% ../../nbs/02_kernels.cpu.ipynb #cb29a131
@@ -395,7 +395,7 @@ def task_of(
 # %% ../../nbs/02_kernels.cpu.ipynb #ea0d61b4
 @functools.cache
 def openmp():
-    "`GOMP_parallel` of the OpenMP library that PyTorch uses, or None."
+    "The OpenMP library that PyTorch uses, or None."
     try:
         with open("/proc/self/maps") as maps:
             paths = {line.split(maxsplit=5)[5].strip() for line in maps if "libgomp" in line}
@@ -406,11 +406,12 @@ def openmp():
     if len(paths) != 1:
         return None
     try:
-        function = ctypes.CDLL(paths.pop()).GOMP_parallel
+        library = ctypes.CDLL(paths.pop())
+        function = library.GOMP_parallel
     except (OSError, AttributeError):
         return None
     function.argtypes, function.restype = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint), None
-    return function
+    return library
 
 # %% ../../nbs/02_kernels.cpu.ipynb #57d1acf9
 _pool, _pool_lock, _forked = None, threading.Lock(), False
@@ -424,6 +425,11 @@ def after_fork():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=after_fork)
+
+
+def forked() -> bool:
+    "Whether this process is a forked child, in which OpenMP's threads are missing."
+    return _forked
 
 
 def run_on_pool(task, job, threads: int):
@@ -470,10 +476,10 @@ def launch(
     function = task.ctypes
     if len(parts) < 2:
         function(ctypes.addressof(job))
-    elif _forked or openmp() is None:
+    elif forked() or openmp() is None:
         run_on_pool(function, ctypes.addressof(job), len(parts))
     else:
-        openmp()(task.address, ctypes.addressof(job), threads, 0)
+        openmp().GOMP_parallel(task.address, ctypes.addressof(job), threads, 0)
 
 # %% ../../nbs/02_kernels.cpu.ipynb #b0b11ce0
 def highway_of(
