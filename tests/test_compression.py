@@ -179,6 +179,19 @@ def test_a_damaged_byte_is_refused():
 
 
 @needs_coder
+def test_a_file_is_read_the_way_it_was_written():
+    model, hooked = trained(), copy.deepcopy(trained())
+    hooked.head.register_forward_hook(lambda *_: None)  # only modules can run it, as in version 1
+    new, old = (compress(m, text()[1][:2000], streams=5) for m in (model, hooked))
+    assert [Header.unpack(blob)[0].version for blob in (new, old)] == [2, 1] and abs(len(new) - len(old)) <= 4
+    assert decompress(model, old) == decompress(hooked, old) == decompress(model, new) == text()[1][:2000]
+    with torch.autocast("cpu"):
+        assert decompress(model, new) == text()[1][:2000]
+    with raises(ValueError, "head has a hook"):
+        decompress(hooked, new)
+
+
+@needs_coder
 def test_another_model_is_refused():
     model = trained()
     blob = compress(model, text()[1][:40])
