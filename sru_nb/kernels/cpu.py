@@ -159,7 +159,7 @@ def exp2_coefficients(degree: int) -> list[float]:
 
 # %% ../../nbs/02_kernels.cpu.ipynb #c8560a15
 def functions(real, integer, mantissa, bias, degree, limit):
-    "`sigmoids` and `tanh` for one floating-point type."
+    "`sigmoids`, `tanh` and `exp` for one floating-point type."
     q = tuple(real(c) for c in exp2_coefficients(degree)[::-1])
     log2e, magic, one, two, limit = real(1 / np.log(2)), real(1.5 * 2**mantissa), real(1), real(2), real(limit)
     shift, exponent_of_one = integer(mantissa), integer(bias << mantissa)
@@ -202,13 +202,19 @@ def functions(real, integer, mantissa, bias, degree, limit):
         y = -e / (two + e)
         return -y if x < 0 else y
 
-    return sigmoids, tanh
+    @register_jitable
+    def exp(x):
+        scale, rest = power(x)
+        return scale + rest
+
+    return sigmoids, tanh, exp
 
 # %% ../../nbs/02_kernels.cpu.ipynb #6ab6c2be
 FLOAT32 = functions(np.float32, np.int32, 23, 127, 5, 43)
 FLOAT64 = functions(np.float64, np.int64, 52, 1023, 12, 350)
 overload(sigmoids)(lambda x, y: (FLOAT32 if x == types.float32 else FLOAT64)[0])
 overload(tanh)(lambda x: (FLOAT32 if x == types.float32 else FLOAT64)[1])
+overload(torch.exp)(lambda x: (FLOAT32 if x == types.float32 else FLOAT64)[2])
 for formula in (gates, step, step_backward):
     register_jitable(forceinline=True)(formula)
 
