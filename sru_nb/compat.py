@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRANSFORMS_ACTIVE', 'INTERPRETERS', 'FUNCTIONALIZE', 'FORWARD_LEVEL', 'ONEDNN_LINEAR', 'FOREACH_MUL',
-           'find', 'transforms_active', 'transformed', 'forward_mode', 'multiply_all']
+           'GLOBAL_HOOKS', 'HOOKS', 'DISPATCH_MODES', 'FUNCTION_MODES', 'find', 'transforms_active', 'transformed',
+           'forward_mode', 'unobserved', 'untouched', 'multiply_all']
 
 # %% ../nbs/00b_compat.ipynb #37b3ef65
 from collections.abc import Sequence
@@ -29,6 +30,10 @@ FUNCTIONALIZE = find("_C._functorch.TransformType.Functionalize")
 FORWARD_LEVEL = "_current_level"  # of `forward_ad`: a variable, so it is looked up at each use
 ONEDNN_LINEAR = find("ops.mkldnn._linear_pointwise")  # without it the default engine multiplies
 FOREACH_MUL = find("_foreach_mul_")
+GLOBAL_HOOKS = find("nn.modules.module._has_any_global_hook")
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_compiled_call_impl")
+DISPATCH_MODES = find("_C._len_torch_dispatch_stack")  # how many are at work
+FUNCTION_MODES = find("_C._len_torch_function_stack")
 
 # %% ../nbs/00b_compat.ipynb #6e16a497
 def transforms_active() -> bool:
@@ -56,6 +61,21 @@ def forward_mode() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def unobserved() -> bool:
+    "Whether operations run at once and as they are written: nobody compiles, traces, transforms or intercepts them."
+    if torch.compiler.is_compiling() or DISPATCH_MODES is None or FUNCTION_MODES is None:
+        return False
+    return not (DISPATCH_MODES() or FUNCTION_MODES() or torch.jit.is_tracing() or transforms_active() or forward_mode())
+
+
+def untouched(module: torch.nn.Module) -> bool:
+    "Whether a call of a module does nothing but its `forward`, as its class has it: no hook, no wrapper."
+    if torch.compiler.is_compiling() or GLOBAL_HOOKS is None or GLOBAL_HOOKS():
+        return False
+    own = vars(module)
+    return "forward" not in own and not any([own.get(name, True) for name in HOOKS])
 
 # %% ../nbs/00b_compat.ipynb #fdd7b176
 def multiply_all(

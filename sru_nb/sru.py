@@ -19,6 +19,8 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from .basics import check_probability, check_whole, patch
+from .compat import untouched
+from .direct import direct_layer, fits
 from .matmul import matmul
 from .op import sru_recurrence
 from .recurrence import gates as gates_of_step
@@ -132,6 +134,11 @@ class Layer(nn.Module):
         "The input of the products."
         return self.layer_norm(x) if self.layer_norm is not None and not self.normalize_after else x
 
+    def _normalised_after(self, h, mask_pad):
+        "The outputs, normalised if that comes last; without the norm's bias at pads."
+        after = self.layer_norm is not None and self.normalize_after
+        return zero_at_pads(self.layer_norm(h), mask_pad) if after else h
+
     def _dropout_mask(self, B, features, p):
         "A dropout mask (B, features), divided by 1 - p, or None."
         return F.dropout(self.bias.new_ones(B, features), p) if self.training and p > 0 else None
@@ -183,9 +190,7 @@ def recur(
         x.new_zeros(B, self.output_size, dtype=self.bias.dtype) if c0 is None else c0,
         self.scale_x if self.rescale else None, self._dropout_mask(B, self.output_size, self.dropout), mask_pad, v,
         self.use_tanh)
-    if self.layer_norm is not None and self.normalize_after:
-        h = zero_at_pads(self.layer_norm(h), mask_pad)  # not the norm's bias
-    return h, c
+    return self._normalised_after(h, mask_pad), c
 
 # %% ../nbs/10_sru.ipynb #a478dc3c
 def highway_scale(
@@ -276,18 +281,26 @@ def reset_parameters(self: SRUCell):
 
 # %% ../nbs/10_sru.ipynb #057f450f
 @patch
+def product_input(
+    self: SRUCell,
+    x: torch.Tensor,  # (L, B, n), zero at pads
+) -> torch.Tensor:  # (L, B, m): x itself where nothing is done to it
+    "The input after norm, dropout and projection."
+    y, mask = self._normalised(x), self._dropout_mask(x.shape[1], x.shape[2], self.rnn_dropout)
+    y = y if mask is None else y * mask
+    return y if self.weight_proj is None else matmul(y, self.weight_proj)
+
+
+@patch
 def products(
     self: SRUCell,
     x: torch.Tensor,  # (L, B, n), zero at pads
 ) -> tuple[torch.Tensor, torch.Tensor | None]:  # U (L, B, directions, k, d); V (L, B, directions, 2, d) or None
     "What the recurrence needs, for all steps at once."
-    split, x = (*x.shape[:2], self.num_directions), self._normalised(x)
-    mask = self._dropout_mask(x.shape[1], x.shape[2], self.rnn_dropout)
-    x = x if mask is None else x * mask
+    split, y = (*x.shape[:2], self.num_directions), self.product_input(x)
     if self.custom_m is None:
-        x = x if self.weight_proj is None else matmul(x, self.weight_proj)
-        return matmul(x, self.weight.flatten(1)).view(*split, self.num_matrices, self.hidden_size), None
-    values = self.custom_m(x)
+        return matmul(y, self.weight.flatten(1)).view(*split, self.num_matrices, self.hidden_size), None
+    values = self.custom_m(y)
     values = values if isinstance(values, (tuple, list)) else (values,)
     if len(values) > 2:
         raise ValueError(f"custom_m returned {len(values)} tensors, expected U, or U and V")
@@ -308,8 +321,26 @@ def forward(
 ) -> tuple[torch.Tensor, torch.Tensor]:  # h (L, B, directions * d), or (B, directions * d); last state
     "The layer's outputs and its last state."
     x, mask_pad = self.as_sequence(input, c0, mask_pad)
-    h, c = self.recur(*self.products(x), x, c0, mask_pad)
+    h, c = self.through(x, c0, mask_pad)
     return (h[0] if input.ndim == 2 else h), c
+
+
+@patch
+def through(
+    self: SRUCell,
+    x: torch.Tensor,  # (L, B, n), zero at pads
+    c0: torch.Tensor | None,  # (B, directions * d)
+    mask_pad: torch.Tensor | None,  # (L, B) bool
+) -> tuple[torch.Tensor, torch.Tensor]:  # h (L, B, directions * d); last state
+    "The layer on an input that has been checked, in as few calls as the situation allows."
+    parameters, scale_x = (self.weight, self.weight_c, self.bias), self.scale_x if self.rescale else None
+    if self.custom_m is not None or not fits(x, (x, c0, scale_x, *parameters)):
+        return self.recur(*self.products(x), x, c0, mask_pad)
+    y, B = self.product_input(x), x.shape[1]
+    h, c = direct_layer(
+        x, None if y is x else y, *parameters, x.new_zeros(B, self.output_size) if c0 is None else c0, scale_x,
+        self._dropout_mask(B, self.output_size, self.dropout), mask_pad, self.use_tanh, self.has_skip_term)
+    return self._normalised_after(h, mask_pad), c
 
 # %% ../nbs/10_sru.ipynb #3e0b9f38
 @patch
@@ -518,7 +549,8 @@ def forward(
     def layers(x, states, mask_pad):
         last = []
         for layer, state in zip(self.rnn_lst, states):
-            x, c = layer(x, state, mask_pad)
+            # a hook or a wrapper waits for a call
+            x, c = (layer.through if type(layer) is SRUCell and untouched(layer) else layer)(x, state, mask_pad)
             last.append(c)
         return x, last
 

@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sru_nb import compat
 from sru_nb.testing import close_all, run_tests
@@ -16,8 +17,15 @@ def use_them(missing):
 
     def look(a):
         seen.append((compat.transformed(), compat.forward_mode()))
+        assert len(seen) == 1 or not compat.unobserved()
         return a.sin()
 
+    assert compat.unobserved() != any(name in missing for name in (
+        "DISPATCH_MODES", "FUNCTION_MODES", "TRANSFORMS_ACTIVE"))
+    with TorchDispatchMode():
+        assert not compat.unobserved()
+    with torch.device("cpu"):
+        assert not compat.unobserved()
     look(torch.ones(2)), torch.func.grad(look)(torch.ones(())), torch.vmap(look)(torch.ones(2))
     torch.func.jvp(look, (torch.ones(2),), (torch.ones(2),))
     assert seen[1][0] and seen[2][0] and [forward for _, forward in seen] == [False, False, False, True]
@@ -28,7 +36,7 @@ def use_them(missing):
 
 
 @pytest.mark.parametrize("missing", [(), ("TRANSFORMS_ACTIVE",), ("INTERPRETERS",), ("FUNCTIONALIZE",),
-                                     ("FORWARD_LEVEL",), ("FOREACH_MUL",),
+                                     ("FORWARD_LEVEL",), ("FOREACH_MUL",), ("DISPATCH_MODES",), ("FUNCTION_MODES",),
                                      ("FORWARD_LEVEL", "TRANSFORMS_ACTIVE")])
 def test_without_a_private_name_all_is_the_same(missing):
     with patch.dict(vars(compat), {name: "gone" if name == "FORWARD_LEVEL" else None for name in missing}):

@@ -7,9 +7,10 @@ __all__ = ['STREAMS', 'ROWS', 'FLOAT32', 'FLOAT64', 'ARRAYS', 'PARTS', 'EDITION'
            'promise', 'address', 'load', 'round_to_bfloat16', 'store', 'load_rows', 'add_rows', 'exp2_coefficients',
            'functions', 'prefetch', 'prefetch_row', 'forward', 'backward', 'take', 'pointer', 'arrays',
            'compiled_arrays', 'task_of', 'openmp', 'after_fork', 'forked', 'run_on_pool', 'cut', 'launch', 'highway_of',
-           'run_kernel', 'recurrence_forward', 'recurrence_backward']
+           'run_kernel', 'run_forward', 'run_backward', 'recurrence_forward', 'recurrence_backward']
 
 # %% ../../nbs/02_kernels.cpu.ipynb #cb29a131
+import array
 import ctypes
 import functools
 import os
@@ -473,19 +474,22 @@ def launch(
     columns: int,
 ):
     "Run a task over all rows and columns on torch's number of threads."
-    threads = torch.get_num_threads()
-    parts = cut(rows, columns, min(threads, max(1, sizes[0] * rows * columns // GRAIN)))
+    elements, threads = sizes[0] * rows * columns, torch.get_num_threads()
+    one = threads == 1 or elements < 2 * GRAIN
+    parts = [(0, rows, 0, columns)] if one else cut(rows, columns, min(threads, elements // GRAIN))
     numbers = [0, len(parts), *sizes]
     numbers += [0 if a is None else a[0].data_ptr() + a[1] if type(a) is tuple else a.data_ptr() for a in tensors]
-    numbers += [0] * (PARTS - len(numbers)) + [edge for part in parts for edge in part]
-    job = (ctypes.c_int64 * len(numbers))(*numbers)
-    function = task.ctypes
-    if len(parts) < 2:
-        function(ctypes.addressof(job))
+    numbers += [0] * (PARTS - len(numbers))
+    for part in parts:
+        numbers += part
+    job = array.array("q", numbers)  # in a sixth of the time of a ctypes array
+    place = job.buffer_info()[0]
+    if one:
+        task.ctypes(place)
     elif forked() or openmp() is None:
-        run_on_pool(function, ctypes.addressof(job), len(parts))
+        run_on_pool(task.ctypes, place, len(parts))
     else:
-        openmp().GOMP_parallel(task.address, ctypes.addressof(job), threads, 0)
+        openmp().GOMP_parallel(task.address, place, threads, 0)
 
 # %% ../../nbs/02_kernels.cpu.ipynb #b0b11ce0
 def highway_of(
@@ -515,6 +519,35 @@ def run_kernel(
     task = task_of(kernel, dtypes, a.c0.dtype, len(rows), a.use_tanh or None)
     run(task, tensors + rows, (L, B, n, k, d, 4 * d if k == 4 else d), n * B, d)
 
+
+def run_forward(
+    r: Arguments,  # from `readable`
+    keep: bool,  # return every state
+    run=launch,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # h, last c in the computing type, every c
+    "The forward kernel."
+    L, B, n, _, d = r.u.shape
+    h, c, state = r.u.new_empty(L, B, n * d), r.u.new_empty(L if keep else 0, B, n * d), r.c0.clone()
+    run_kernel(forward, r, [r.u, highway_of(r.u, r.x), r.v, r.scale_x, r.mask_c, r.mask_pad, state, h,
+                            c if keep else None], run)
+    return h, state, c
+
+
+def run_backward(
+    grad_h: torch.Tensor,  # (L, B, directions * d)
+    grad_last: torch.Tensor,  # (B, directions * d)
+    c: torch.Tensor,  # every c
+    r: Arguments,  # from `readable`
+    run=launch,
+) -> dict:  # the gradients by name, those of parameters as (B, rows, directions, d)
+    "The backward kernel."
+    grads = empty_gradients(r)
+    carry = grad_last.to(r.c0.dtype, copy=True, memory_format=torch.contiguous_format)
+    run_kernel(backward, r, [
+        contiguous(grad_h), contiguous(c), contiguous(r.c0, c.dtype), r.u, highway_of(r.u, r.x), r.v, r.scale_x,
+        r.mask_c, r.mask_pad, grads["u"], highway_of(grads["u"], grads["x"]), grads["v"], carry], run, grads)
+    return grads | {"c0": carry}
+
 # %% ../../nbs/02_kernels.cpu.ipynb #c3cd5a5b
 def recurrence_forward(
     *arguments: torch.Tensor,  # those of `recurrence.ARGUMENTS`; u is float32, float64 or bfloat16
@@ -524,12 +557,7 @@ def recurrence_forward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # h, last c, every c (without rows if not kept)
     "SRU's recurrence on the CPU; the arguments and results of `recurrence.recurrence`."
     a = Arguments(*arguments, **named)
-    L, B, n, _, d = a.u.shape
-    h, c = a.u.new_empty(L, B, n * d), a.u.new_empty(L if keep else 0, B, n * d)
-    r = readable(a)
-    state = a.c0.to(r.c0.dtype, copy=True, memory_format=torch.contiguous_format)
-    run_kernel(forward, r, [r.u, highway_of(r.u, r.x), r.v, r.scale_x, r.mask_c, r.mask_pad, state, h,
-                            c if keep else None], run)
+    h, state, c = run_forward(readable(a), keep, run)
     return h, state if state.dtype == a.c0.dtype else state.to(a.c0.dtype), c
 
 
@@ -543,10 +571,4 @@ def recurrence_backward(
 ) -> tuple:  # gradients in the order of `recurrence.GRADIENTS`; None where there was no such input
     "Gradients of `recurrence_forward`; the arguments and results of `recurrence.recurrence_backward`."
     a = Arguments(*arguments, **named)
-    r = readable(a)
-    grads = empty_gradients(r)
-    carry = grad_last.to(r.c0.dtype, copy=True, memory_format=torch.contiguous_format)
-    run_kernel(backward, r, [
-        contiguous(grad_h), contiguous(c), contiguous(a.c0, c.dtype), r.u, highway_of(r.u, r.x), r.v, r.scale_x,
-        r.mask_c, r.mask_pad, grads["u"], highway_of(grads["u"], grads["x"]), grads["v"], carry], run, grads)
-    return gradients_in_order(a, **grads, c0=carry)
+    return gradients_in_order(a, **run_backward(grad_h, grad_last, c, readable(a), run))
