@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRANSFORMS_ACTIVE', 'INTERPRETERS', 'FUNCTIONALIZE', 'FORWARD_LEVEL', 'ONEDNN_LINEAR', 'FOREACH_MUL',
-           'GLOBAL_HOOKS', 'HOOKS', 'DISPATCH_MODES', 'FUNCTION_MODES', 'find', 'transforms_active', 'transformed',
-           'forward_mode', 'unobserved', 'untouched', 'multiply_all']
+           'GLOBAL_HOOKS', 'HOOKS', 'COMPILED_CALL', 'DISPATCH_MODES', 'FUNCTION_MODES', 'find', 'transforms_active',
+           'transformed', 'forward_mode', 'unobserved', 'untouched', 'multiply_all']
 
 # %% ../nbs/00b_compat.ipynb #37b3ef65
 from collections.abc import Sequence
@@ -31,7 +31,8 @@ FORWARD_LEVEL = "_current_level"  # of `forward_ad`: a variable, so it is looked
 ONEDNN_LINEAR = find("ops.mkldnn._linear_pointwise")  # without it the default engine multiplies
 FOREACH_MUL = find("_foreach_mul_")
 GLOBAL_HOOKS = find("nn.modules.module._has_any_global_hook")
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_compiled_call_impl")
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+COMPILED_CALL = "_compiled_call_impl"  # of a module after `module.compile()`
 DISPATCH_MODES = find("_C._len_torch_dispatch_stack")  # how many are at work
 FUNCTION_MODES = find("_C._len_torch_function_stack")
 
@@ -75,7 +76,7 @@ def untouched(module: torch.nn.Module) -> bool:
     if torch.compiler.is_compiling() or GLOBAL_HOOKS is None or GLOBAL_HOOKS():
         return False
     own = vars(module)
-    return "forward" not in own and not any([own.get(name, True) for name in HOOKS])
+    return "forward" not in own and not (own.get(COMPILED_CALL) or any([own.get(name, True) for name in HOOKS]))
 
 # %% ../nbs/00b_compat.ipynb #fdd7b176
 def multiply_all(

@@ -6,6 +6,7 @@ from sru_nb.sru import (
 
 # %% ../nbs/10_sru.ipynb #228ebbcd
 import copy
+import functools
 import json
 import math
 import os
@@ -19,9 +20,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from torch.utils.flop_counter import FlopCounterMode
 
 import sru_nb
 from sru_nb import recurrence as oracle
+from sru_nb.direct import direct_layer
 from sru_nb.testing import close, close_all, kept_bytes, raises, run_tests
 
 ROOT = Path(sru_nb.__file__).resolve().parents[1]  # the repository, of which the package is an editable install
@@ -241,6 +244,41 @@ def test_empty_sequences_and_batches(L, B, grad):
         if grad:
             (h.sum() + c.sum()).backward()
             assert x.grad.shape == x.shape
+
+
+def watched(situation, sru):
+    "Run a stack in a situation in which single operations, or calls of layers, are seen."
+    x, layer = torch.randn(4, 2, 5), sru.rnn_lst[1]
+    if situation == "mode":
+        with FlopCounterMode(display=False):
+            return sru(x)
+    if situation == "autocast":
+        with torch.autocast("cpu"):
+            return sru(x)
+    if situation == "vmap":
+        return torch.vmap(sru)(x[None])
+    if situation == "hook":
+        layer.register_forward_hook(lambda *_: None)
+    if situation == "wrapper":
+        layer.forward = functools.partial(type(layer).forward, layer)
+    if situation == "parametrization":
+        torch.nn.utils.parametrizations.weight_norm(layer, "weight")
+    return sru(x)
+
+
+@pytest.mark.parametrize("situation", ["none", "mode", "autocast", "vmap", "hook", "wrapper", "parametrization"])
+def test_who_must_see_operations_or_calls_sees_them(situation, monkeypatch):
+    sru, seen = generic(), []
+    for name in "through", "forward":
+        function = getattr(SRUCell, name)
+        monkeypatch.setattr(SRUCell, name, lambda *a, name=name, f=function: seen.append(name) or f(*a))
+    monkeypatch.setattr("sru_nb.sru.direct_layer", lambda *a: seen.append("direct") or direct_layer(*a))
+    with torch.no_grad():
+        watched(situation, sru)
+    calls, direct = seen.count("forward"), seen.count("direct")
+    # the mode, which counts operations, puts hooks on all modules
+    assert calls == dict(mode=2, hook=1, wrapper=1, parametrization=1).get(situation, 0)
+    assert direct == (0 if situation in ("mode", "autocast", "vmap") else 2)
 
 # %% ../nbs/10_sru.ipynb #6c44c15e
 @pytest.mark.parametrize("with_v", [False, True])
@@ -536,7 +574,7 @@ def test_second_derivatives_and_torch_func():
 # %% ../nbs/10_sru.ipynb #6bb6c93a
 def counted(run):
     "Operations of the matrix products and of elementwise arithmetic while `run` runs."
-    from torch.utils.flop_counter import FlopCounterMode
+
 
     elementwise = {"add", "sub", "mul", "sigmoid", "tanh", "rsub"}
 
