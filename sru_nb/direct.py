@@ -6,7 +6,7 @@
 __all__ = ['PLAIN', 'LayerArguments', 'for_recurrence', 'layer_by_operations', 'fits', 'matrices', 'product', 'forward',
            'backward', 'DirectLayer', 'again', 'direct_layer']
 
-# %% ../nbs/09_direct.ipynb #a781db00
+# %% ../nbs/09_direct.ipynb #63bcb534
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from .matmul import ENGINES, engine, matmul
 from .op import sru_recurrence
 from .recurrence import Arguments, contiguous
 
-# %% ../nbs/09_direct.ipynb #5aafd02b
+# %% ../nbs/09_direct.ipynb #b036f52a
 class LayerArguments(NamedTuple):
     "What a layer with one product computes with: L steps, B batch, n inputs, D = directions * d outputs."
 
@@ -49,7 +49,7 @@ def layer_by_operations(
     u = matmul(a.x if a.y is None else a.y, a.weight.flatten(1))
     return sru_recurrence(*for_recurrence(a, u.view(*a.x.shape[:2], *a.weight.shape[1:])))
 
-# %% ../nbs/09_direct.ipynb #5a5f26ba
+# %% ../nbs/09_direct.ipynb #11954f39
 PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
@@ -67,7 +67,7 @@ def fits(
             return False
     return True
 
-# %% ../nbs/09_direct.ipynb #06e943cd
+# %% ../nbs/09_direct.ipynb #853fb730
 def matrices(a: LayerArguments) -> tuple[torch.Tensor, torch.Tensor]:  # (L * B, m), (m, directions * k * d)
     "The factors of the product."
     (m, directions, k, d), (L, B, _) = a.weight.shape, a.x.shape
@@ -113,7 +113,7 @@ def backward(
         grad_x, grad_y = grad_y if grad_x is None else grad_x.add_(grad_y), None
     return grad_x, grad_y, grad_weight, *(grads[name].sum(0).flatten() for name in ("weight_c", "bias")), grads["c0"]
 
-# %% ../nbs/09_direct.ipynb #01995808
+# %% ../nbs/09_direct.ipynb #c355ca3d
 class DirectLayer(torch.autograd.Function):
     "A layer as one node of autograd's graph."
 
