@@ -321,21 +321,21 @@ def forward(
 ) -> tuple[torch.Tensor, torch.Tensor]:  # h (L, B, directions * d), or (B, directions * d); last state
     "The layer's outputs and its last state."
     x, mask_pad = self.as_sequence(input, c0, mask_pad)
-    h, c = self.through(x, c0, mask_pad)
+    h, c = self.direct(x, c0, mask_pad) or self.recur(*self.products(x), x, c0, mask_pad)
     return (h[0] if input.ndim == 2 else h), c
 
 
 @patch
-def through(
+def direct(
     self: SRUCell,
     x: torch.Tensor,  # (L, B, n), zero at pads
     c0: torch.Tensor | None,  # (B, directions * d)
     mask_pad: torch.Tensor | None,  # (L, B) bool
-) -> tuple[torch.Tensor, torch.Tensor]:  # h (L, B, directions * d); last state
-    "The layer on an input that has been checked, in as few calls as the situation allows."
+) -> tuple[torch.Tensor, torch.Tensor] | None:  # h (L, B, directions * d), last state; None: it does not fit
+    "The layer in as few calls as it takes, where `09_direct` can serve."
     parameters, scale_x = (self.weight, self.weight_c, self.bias), self.scale_x if self.rescale else None
     if self.custom_m is not None or not fits(x, (x, c0, scale_x, *parameters)):
-        return self.recur(*self.products(x), x, c0, mask_pad)
+        return None
     y, B = self.product_input(x), x.shape[1]
     h, c = direct_layer(
         x, None if y is x else y, *parameters, x.new_zeros(B, self.output_size) if c0 is None else c0, scale_x,
@@ -549,8 +549,9 @@ def forward(
     def layers(x, states, mask_pad):
         last = []
         for layer, state in zip(self.rnn_lst, states):
-            # a hook or a wrapper waits for a call
-            x, c = (layer.through if type(layer) is SRUCell and untouched(layer) else layer)(x, state, mask_pad)
+            # a hook or a wrapper waits for a call, which checks what does not fit
+            direct = type(layer) is SRUCell and untouched(layer) and layer.direct(x, state, mask_pad)
+            x, c = direct or layer(x, state, mask_pad)
             last.append(c)
         return x, last
 

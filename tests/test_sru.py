@@ -231,6 +231,15 @@ def test_states_in_the_shape_of_lstm_can_be_fed_back():
     close(again.detach(), expected.detach(), tol=0)
 
 
+def test_a_wrong_type_is_named_in_every_layer():
+    sru, x = generic(), torch.randn(4, 2, 5)
+    with raises(TypeError, "torch.float64", "torch.float32"):
+        sru(x.double())
+    sru.rnn_lst[1].double()
+    with raises(TypeError, "torch.float32", "torch.float64"):
+        sru(x)
+
+
 @pytest.mark.parametrize("L,B", [(0, 3), (1, 1), (4, 0), (0, 0)])
 @pytest.mark.parametrize("grad", [True, False])
 def test_empty_sequences_and_batches(L, B, grad):
@@ -272,10 +281,11 @@ def test_who_must_see_operations_or_calls_sees_them(situation):
     sru, forward = generic(), SRUCell.forward
     direct = mock.Mock(side_effect=direct_layer)
     with (mock.patch.object(SRUCell, "forward", autospec=True, side_effect=forward) as called,
-          mock.patch.dict(SRUCell.through.__globals__, direct_layer=direct), torch.no_grad()):
+          mock.patch.dict(SRUCell.direct.__globals__, direct_layer=direct), torch.no_grad()):
         watched(situation, sru)
     # the mode, which counts operations, puts hooks on all modules
-    assert called.call_count == dict(mode=2, hook=1, wrapper=1, parametrization=1).get(situation, 0)
+    calls = dict(mode=2, autocast=2, vmap=2, hook=1, wrapper=1, parametrization=1)
+    assert called.call_count == calls.get(situation, 0)
     assert direct.call_count == (0 if situation in ("mode", "autocast", "vmap") else 2)
 
 # %% ../nbs/10_sru.ipynb #6c44c15e
