@@ -21,7 +21,7 @@ def test_the_command_writes_a_report(device, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n"), "the command needs no notebook's packages"
     results = json.loads(out.read_text())
-    assert {row["section"] for row in results["rows"]} == {"kernel", "layer", "step", "growth", "model"}
+    assert {row["section"] for row in results["rows"]} == {"kernel", "layer", "sizes", "step", "growth", "model"}
     assert results["kind"] == device and results["versions"]["torch"] == torch.__version__
     for row in results["rows"]:
         assert row.get("seconds", row.get("tokens_per_second")) > 0
