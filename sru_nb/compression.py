@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['GRID', 'TOTAL', 'HEADER', 'MAGIC', 'HEADER_SIZE', 'MODULES', 'COMPILED', 'COMPRESSORS', 'range_coder',
-           'exponentials', 'frequencies', 'to_ids', 'to_columns', 'column_widths', 'from_columns', 'predict_steps',
-           'few_threads', 'Header', 'model_digest', 'content_digest', 'compress', 'decompress', 'code_length',
-           'general_compressors', 'compare', 'plot_compression']
+           'exponentials', 'counter', 'frequencies', 'to_ids', 'to_columns', 'column_widths', 'from_columns',
+           'predict_steps', 'few_threads', 'Header', 'model_digest', 'content_digest', 'compress', 'decompress',
+           'code_length', 'general_compressors', 'compare', 'plot_compression']
 
 # %% ../nbs/13b_compression.ipynb #4fb36d72
+import array
 import bz2
 import copy
 import functools
@@ -26,9 +27,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numba import carray
 from torch.nn import functional as F
 
 from .basics import check_whole, evaluating
+from .kernels.cpu import compile_task, pointer
 from .models.decoder import Decoder, obstacle
 
 # %% ../nbs/13b_compression.ipynb #efbfd851
@@ -54,6 +57,32 @@ def exponentials() -> np.ndarray:
         return np.array([int((Decimal(-j) / GRID).exp() * 2**32) for j in range(last + 1)])
 
 
+@functools.cache
+def counter():
+    "The compiled loop of `frequencies`: a step of many columns has no time for a dozen passes of NumPy."
+    def task(data):
+        job = carray(data, (6,), np.int64)
+        B, V, last = job[0], job[1], job[2] - 1
+        logits, table = carray(pointer(job[3]), (B * V,), np.float64), carray(pointer(job[4]), (last + 1,), np.int64)
+        counts, rest = carray(pointer(job[5]), (B * V,), np.int64), TOTAL - V  # one for each; the rest by probability
+        for row in range(0, B * V, V):
+            best, total, given = row, 0, 0
+            for i in range(row, row + V):
+                if np.rint(logits[i] * GRID) > np.rint(logits[best] * GRID):
+                    best = i
+            top = np.rint(logits[best] * GRID)
+            for i in range(row, row + V):
+                counts[i] = table[np.int64(min(top - np.rint(logits[i] * GRID), last))]
+                total += counts[i]
+            for i in range(row, row + V):
+                counts[i] = counts[i] * rest // total
+                given += counts[i]
+                counts[i] += 1
+            counts[best] += rest - given
+
+    return compile_task(task)
+
+
 def frequencies(
     logits: np.ndarray | torch.Tensor,  # (B, V) natural logarithms, up to a constant
 ) -> np.ndarray:  # (B, V) int64, each at least 1, each row with the sum `TOTAL`
@@ -63,12 +92,10 @@ def frequencies(
         raise ValueError(f"logits: shape {logits.shape}, expected (B, V) with V from 2 to {1 << 20}")
     if not np.isfinite(logits).all():
         raise ValueError("logits: NaN or infinity, expected finite numbers: this model is broken")
-    table, steps = exponentials(), np.rint(logits * GRID)
-    below = np.minimum(steps.max(1, keepdims=True) - steps, len(table) - 1).astype(np.int64)
-    weights, rest = table[below], TOTAL - logits.shape[1]  # each symbol has one; the rest goes by probability
-    counts = weights * rest // weights.sum(1, keepdims=True)
-    counts[np.arange(len(counts)), below.argmin(1)] += rest - counts.sum(1)
-    return counts + 1
+    logits, table, counts = np.ascontiguousarray(logits), exponentials(), np.empty(logits.shape, np.int64)
+    job = array.array("q", [*logits.shape, len(table), *(a.ctypes.data for a in (logits, table, counts))])
+    counter().ctypes(job.buffer_info()[0])
+    return counts
 
 # %% ../nbs/13b_compression.ipynb #2545d366
 def to_ids(data, values: bytes | None, vocab_size: int) -> tuple[np.ndarray, bool]:
@@ -114,21 +141,22 @@ def from_columns(columns: np.ndarray, length: int) -> np.ndarray:  # (T, B) -> (
 
 # %% ../nbs/13b_compression.ipynb #0854893e
 @torch.no_grad()
-def predict_steps(model, columns: np.ndarray, length: int, compiled: bool):
-    "Step by step the symbols of the columns (T, B), to be read or to be filled in, and what the coder needs for them."
-    device, streams = next(model.parameters()).device, columns.shape[1]
+def predict_steps(model, columns: np.ndarray, length: int, compiled: bool, known: bool):
+    "Step by step the symbols of the columns (T, B), known or to be filled in, and what the coder needs for them."
+    device, streams, V = next(model.parameters()).device, columns.shape[1], model.vocab_size
     device = torch.device("cpu") if compiled or device.type == "mps" else device  # mps has no float64
     model = copy.deepcopy(model).to(device, torch.float64).eval()
-    state, logits = model.start_cache(), np.zeros((streams, model.vocab_size))
+    state, counts = model.start_cache(), frequencies(np.zeros((streams, V)))[None]
+    block = max(1, (1 << 20) // (streams * V)) if compiled and known else 1  # steps at a time
     with torch.autocast(device.type, enabled=False):
         decoder = Decoder(model, streams) if compiled else None
     for t, width in enumerate(column_widths(length, streams)):
-        if t:
-            x = torch.from_numpy(columns[t - 1])[None]
+        if t and (t - 1) % block == 0:
+            x = torch.from_numpy(columns[t - 1 : t - 1 + block])
             with torch.autocast(device.type, enabled=False):
                 logits, state = (decoder.read(x), None) if compiled else model(x.to(device), state)
-            logits = logits[0].cpu().numpy()
-        yield columns[t, :width], frequencies(logits[:width]) - 1.0
+            counts = frequencies(logits.flatten(0, 1)).reshape(len(x), streams, V)
+        yield columns[t, :width], counts[(t - 1) % block if t else 0, :width] - 1.0
 
 # %% ../nbs/13b_compression.ipynb #a6efd10f
 @contextmanager
@@ -211,7 +239,7 @@ def compress(
     encoder, family = stream.queue.RangeEncoder(), stream.model.Categorical(perfect=False)
     version = MODULES if obstacle(model) else COMPILED
     with few_threads(model, streams) if version == MODULES else nullcontext():
-        for symbols, counts in predict_steps(model, to_columns(ids, streams), len(ids), version == COMPILED):
+        for symbols, counts in predict_steps(model, to_columns(ids, streams), len(ids), version == COMPILED, True):
             encoder.encode(symbols.astype(np.int32), family, counts)
     body = encoder.get_compressed().astype("<u4").tobytes()
     return Header(MAGIC, version, text, streams, len(ids), len(body), content_digest(ids, values),
@@ -232,7 +260,7 @@ def decompress(
     decoder = stream.queue.RangeDecoder(np.frombuffer(body, "<u4").astype(np.uint32))
     family = stream.model.Categorical(perfect=False)
     with few_threads(model, header.streams) if header.version == MODULES else nullcontext():
-        for symbols, counts in predict_steps(model, columns, header.length, header.version == COMPILED):
+        for symbols, counts in predict_steps(model, columns, header.length, header.version == COMPILED, False):
             symbols[:] = decoder.decode(family, counts)
     ids = from_columns(columns, header.length)
     if content_digest(ids, values) != header.content:

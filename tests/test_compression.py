@@ -71,6 +71,17 @@ def test_frequencies_depend_on_the_point_of_the_grid_alone():
     assert (frequencies((points + 1.1 * noise) / GRID) != exact).any()
 
 
+@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0])
+def test_frequencies_are_those_of_numpy(scale):
+    logits, table = scale * np.random.default_rng(0).standard_normal((9, 205)), exponentials()
+    logits[:, :50] = logits[:, 50:100]  # of equals the first gets the remainder
+    steps = np.rint(logits * GRID)
+    below = np.minimum(steps.max(1, keepdims=True) - steps, len(table) - 1).astype(np.int64)
+    counts = table[below] * (TOTAL - 205) // table[below].sum(1, keepdims=True)
+    counts[np.arange(9), below.argmin(1)] += TOTAL - 205 - counts.sum(1)
+    assert (frequencies(logits) == counts + 1).all()
+
+
 def test_exponentials_are_those_of_float_arithmetic():
     table = exponentials()
     assert table[0] == 2**32 and table[-1] == 0 and table[-2] == 1 and (np.diff(table) <= 0).all()
