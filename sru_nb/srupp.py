@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from .basics import check_probability, check_whole, patch
-from .compat import forward_mode, transforms_active
+from .compat import forward_mode, transforms_active, untouched
 from .matmul import Linear, matmul
 from .sru import Costs, Layer, Stack, check_mask, check_tensor, from_interleaved, layer_costs, zero_at_pads
 
@@ -135,9 +135,7 @@ class SRUppAttention(nn.Module):
 # %% ../nbs/11_srupp.ipynb #8ebd4bff
 def is_bare(module: nn.Module) -> bool:
     "Whether calling a `Linear` is its product and nothing else: no hook, wrapper, parametrization or other weight."
-    return (type(module) is Linear and "forward" not in vars(module) and type(module.weight) is nn.Parameter
-            and not (module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
-                     or module._backward_pre_hooks))
+    return type(module) is Linear and type(module.weight) is nn.Parameter and untouched(module)
 
 
 @patch

@@ -24,7 +24,7 @@ from numba.extending import intrinsic, register_jitable
 from torch import nn
 
 from ..basics import patch
-from ..compat import transforms_active
+from ..compat import transforms_active, untouched
 from sru_nb.kernels.cpu import (
     EDITION, NUMPY, address, compile_task, forked, load, openmp, pointer, prefetch, store, take,
 )
@@ -74,7 +74,7 @@ def call(typingctx, function):
 
     return types.int32(types.int64), generate
 
-
+# %% ../../nbs/13a_models.decoder.ipynb #b36d634a
 SPINS = 2000  # looks at the counter before others may run
 
 
@@ -103,7 +103,7 @@ def add(y, x, w):
     "A sum and four more products, one after another."
     return y + x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3]
 
-
+# %% ../../nbs/13a_models.decoder.ipynb #c1e5360a
 @register_jitable
 def multiply(f, weights, W, X, Y, scale, bias, n, m, x_row, y_row, low, high, left, right):
     "Columns [left, right) of x @ w + bias for rows [low, high)."
@@ -232,7 +232,7 @@ def truncate(f, logits, p, ids, heap, V, total, top_k, top_p):
         f[p + ids[heap + i]] = 0
     return kept
 
-
+# %% ../../nbs/13a_models.decoder.ipynb #6f7e8352
 @register_jitable
 def draw(f, logits, p, ids, heap, V, temperature, top_k, top_p, number):
     "The next symbol; -1 if no logit is the largest."
@@ -289,7 +289,7 @@ def run_stages(job, f, weights, x, h, logits, low, high, me, team):
             source, width = y, k * d
         meet(job, team)
 
-
+# %% ../../nbs/13a_models.decoder.ipynb #c0c23878
 @register_jitable
 def write(job, f, weights, ids, numbers, low, high, me, team):
     "Rows [low, high): at each step read ids[t], compute the logits, and where ids[t + 1] is open draw it."
@@ -340,11 +340,10 @@ def obstacle(
     model: nn.Module,
 ) -> str | None:  # None: there is none
     "Why a model cannot be run by the compiled loop."
-    hooks = nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks
     for name, module in model.named_modules():
         if type(module) not in MODULES:
             return f"{name or 'it'} is a {type(module).__name__}"
-        if hooks or module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+        if not untouched(module):
             return f"{name or 'it'} has a hook or a forward of its own"
     if type(model) is not LanguageModel or type(model.embedding) is not nn.Embedding or model.embedding.max_norm:
         return "it is no LanguageModel with a plain embedding"
