@@ -56,10 +56,10 @@ def exponentials() -> np.ndarray:
         last = math.ceil(32 * math.log(2) * GRID)
         return np.array([int((Decimal(-j) / GRID).exp() * 2**32) for j in range(last + 1)])
 
-
+# %% ../nbs/13b_compression.ipynb #2cd09be5
 @functools.cache
 def counter():
-    "The compiled loop of `frequencies`: a step of many columns has no time for a dozen passes of NumPy."
+    "The compiled loop of `frequencies`."
     def task(data):
         job = carray(data, (6,), np.int64)
         B, V, last = job[0], job[1], job[2] - 1

@@ -96,7 +96,7 @@ def forward(
     h, last, c = kernels().run_forward(for_recurrence(a, u), keep)
     return h, last, u, c
 
-
+# %% ../nbs/09_direct.ipynb #83fb6170
 def backward(
     a: LayerArguments,
     u: torch.Tensor,

@@ -80,7 +80,7 @@ def take_turns(
                 break
     return best
 
-
+# %% ../nbs/05_matmul.ipynb #4010ecaa
 def measure(
     a: torch.Tensor,  # (M, K); of both only shape and layout are read
     b: torch.Tensor,  # (K, N)

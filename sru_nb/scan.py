@@ -178,7 +178,7 @@ class Scan(torch.autograd.Function):
         run_kernel(kernel, edition, [grad_h.contiguous(), h, h0, u, x, p, *grads], carry, (L, B, d))
         return None, *grads[:2], None if p is None else grads[2].sum(0), carry
 
-
+# %% ../nbs/07_scan.ipynb #e6e4e555
 def scan(
     formula: Formula,
     u: torch.Tensor,  # (L, B, k, d), float32 or float64, on the CPU

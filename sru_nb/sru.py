@@ -311,7 +311,7 @@ def products(
         parts.append(value.view(*split, self.hidden_size, size).transpose(3, 4))
     return parts[0], parts[1] if len(parts) == 2 else None
 
-
+# %% ../nbs/10_sru.ipynb #c6775508
 @patch
 def forward(
     self: SRUCell,

@@ -519,7 +519,7 @@ def run_kernel(
     task = task_of(kernel, dtypes, a.c0.dtype, len(rows), a.use_tanh or None)
     run(task, tensors + rows, (L, B, n, k, d, 4 * d if k == 4 else d), n * B, d)
 
-
+# %% ../../nbs/02_kernels.cpu.ipynb #6df3d980
 def run_forward(
     r: Arguments,  # from `readable`
     keep: bool,  # return every state
