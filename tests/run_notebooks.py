@@ -65,6 +65,9 @@ class Kernel:
         self.process = forks.Process(target=be_kernel, args=(command[command.index("-f"):], dict(env)))
         self.process.start()
         self.pid = self.process.pid
+        # jupyter_client asks for the kernel's group next and signals it: before setsid that is the group of all of us
+        while self.process.is_alive() and os.getpgid(self.pid) != self.pid:
+            time.sleep(0.001)
 
     @property
     def returncode(self):
