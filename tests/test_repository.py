@@ -311,7 +311,7 @@ def test_every_link_of_the_readme_leads_somewhere():
 
 HEAVY = ["numba", "llvmlite", "cupy", "accelerate", "papermill", "matplotlib", "IPython", "nbdev", "tensorboard",
          "onnx", "onnxscript", "onnxruntime", "huggingface_hub", "spacy", "tokenizers", "constriction",
-         "sklearn"]
+         "sklearn", "PIL", "kornia"]
 
 
 def modules():
