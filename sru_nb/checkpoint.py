@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FILES', 'AVERAGED', 'CheckpointError', 'pack', 'unpack', 'random_states', 'set_random_states', 'weights_of',
            'write_files', 'checkpoints', 'step_of', 'best_of', 'prune', 'plain', 'save_checkpoint', 'verify',
-           'newest_checkpoint', 'differences', 'load_weights', 'load_checkpoint', 'best_checkpoint']
+           'newest_checkpoint', 'differences', 'load_weights', 'load_matching', 'load_checkpoint', 'best_checkpoint']
 
 # %% ../nbs/32_checkpoint.ipynb #1fd35c13
 import hashlib
@@ -275,6 +275,28 @@ def load_weights(
         model.load_state_dict(state)
     except RuntimeError as error:
         raise CheckpointError(f"{file} does not fit this model. {error}") from error
+
+# %% ../nbs/32_checkpoint.ipynb #4d251500
+def load_matching(
+    folder: str | Path,  # of a saved model, or of a run, whose `model/` is taken
+    model: torch.nn.Module,  # takes the weights
+) -> list[str]:  # what was not taken: a line for each
+    "Take from a saved model the weights that have the same name and shape here."
+    folder = Path(folder)
+    file = (folder / "model" if (folder / "model").is_dir() else folder) / "model.safetensors"
+    if not file.is_file():
+        raise FileNotFoundError(f"folder={str(folder)!r} has no {file.name}, expected a saved model, or a run that is "
+                                "complete")
+    there, here = load_file(file), model.state_dict()
+    fitting = {name for name in there.keys() & here.keys() if there[name].shape == here[name].shape}
+    if not fitting:
+        raise CheckpointError(f"{file} has no weight with the name and shape of one of this model's "
+                              f"{type(model).__name__}")
+    model.load_state_dict({name: there[name] for name in fitting}, strict=False)
+    shape = {side: {name: tuple(t.shape) for name, t in state.items()} for side, state in
+             (("there", there), ("here", here))}
+    return [f"{name}: " + ", ".join(f"{shape[side].get(name, 'absent')} {side}" for side in shape)
+            for name in sorted((there.keys() | here.keys()) - fitting)]
 
 # %% ../nbs/32_checkpoint.ipynb #687ff203
 def load_checkpoint(
