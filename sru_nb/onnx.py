@@ -234,7 +234,7 @@ def translations() -> dict:  # operation -> function that writes it in ONNX oper
 # %% ../nbs/06_onnx.ipynb #99ac9d88
 AXES = {  # of arguments for which that does not hold; M: steps of a memory, of a cache, or of a question
     "attn_mask": "L M+L", "memory": "M B", "memory_mask_pad": "M B", "keys": "B _ M", "values": "B _ M", "pads": "B M",
-    "shift": "L B", "features": "L B", "question": "M B", "question_pad": "M B"}
+    "shift": "L B", "features": "L B", "question": "M B", "question_pad": "M B", "pictures": "B"}
 
 
 def open_axes(
