@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['TRANSFORMS_ACTIVE', 'INTERPRETERS', 'FUNCTIONALIZE', 'FORWARD_LEVEL', 'ONEDNN_LINEAR', 'FOREACH_MUL',
-           'GLOBAL_HOOKS', 'HOOKS', 'COMPILED_CALL', 'DISPATCH_MODES', 'FUNCTION_MODES', 'find', 'transforms_active',
-           'transformed', 'forward_mode', 'unobserved', 'untouched', 'multiply_all']
+           'GLOBAL_HOOKS', 'HOOKS', 'COMPILED_CALL', 'DISPATCH_MODES', 'FUNCTION_MODES', 'NO_FUNCTION', 'INT8_LINEAR',
+           'INT8_WEIGHT', 'BFLOAT16_PRODUCTS', 'VNNI', 'find', 'transforms_active', 'transformed', 'forward_mode',
+           'unobserved', 'untouched', 'multiply_all']
 
 # %% ../nbs/00b_compat.ipynb #37b3ef65
 from collections.abc import Sequence
@@ -35,6 +36,11 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 COMPILED_CALL = "_compiled_call_impl"  # of a module after `module.compile()`
 DISPATCH_MODES = find("_C._len_torch_dispatch_stack")  # how many are at work
 FUNCTION_MODES = find("_C._len_torch_function_stack")
+NO_FUNCTION = find("_C._disabled_torch_function_impl")  # what a subclass of tensors does without rules for it
+INT8_LINEAR = find("ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32")  # without these no weights of 8 bits
+INT8_WEIGHT = find("_make_per_channel_quantized_tensor")
+BFLOAT16_PRODUCTS = find("ops.mkldnn._is_mkldnn_bf16_supported")  # without it none of 16
+VNNI = find("cpu._is_vnni_supported")  # without it products of 8 bits have fewer steps
 
 # %% ../nbs/00b_compat.ipynb #6e16a497
 def transforms_active() -> bool:
