@@ -310,14 +310,15 @@ class Mamba(nn.Module):
 class Gated(nn.Module):
     "The block of Griffin around a linear recurrence: a convolution before, a gate beside it, a product after."
 
-    def __init__(self, layer: nn.Module, d: int):
+    def __init__(self, layer: nn.Module, d: int, enter: bool = False):
         super().__init__()
+        self.enter = Linear(d, d, bias=False) if enter else nn.Identity()
         self.conv, self.layer = CausalConv(d), layer
         self.gate, self.leave = Linear(d, d, bias=False), Linear(d, d, bias=False)
 
     def forward(self, x, state=None):
         past, h = (None, None) if state is None else state
-        y, past = self.conv(x, past)
+        y, past = self.conv(self.enter(x), past)
         y, h = self.layer(y, h)
         return self.leave(y * F.silu(self.gate(x))), (past, h)
 
@@ -372,7 +373,7 @@ class Stack(nn.Module):
 # %% ../nbs/89_peers.ipynb #64baedf4
 def gated(kind, d: int) -> Gated:
     "Griffin's block around a layer of this kind."
-    return Gated(kind(d), d)
+    return Gated(kind(d), d, enter=kind is RGLRU)
 
 
 LAYERS = {"minGRU": MinGRU, "minLSTM": MinLSTM, "QRNN": QRNN, "LRU, real": LRU, "RG-LRU": RGLRU, "Mamba": Mamba}
