@@ -183,7 +183,7 @@ def start_job(
     preset = preset(SimpleNamespace(**checked)) if callable(preset) else preset
     checked |= {name: value for name, value in preset.items() if checked[name] == parameters[name].default}
     if not checked["run_dir"]:
-        names = [task, *(checked[name] for name in ("preset", "unit", "encoder") if name in checked)]
+        names = [task, *(checked[name] for name in ("preset", "unit", "encoder") if checked.get(name))]
         checked["run_dir"] = "runs/" + "-".join([*names, time.strftime("%Y%m%d-%H%M%S")]).replace(os.sep, "_")
     keep_memory()
     accelerator = build_accelerator(checked["device"], checked["precision"],

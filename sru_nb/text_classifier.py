@@ -181,7 +181,7 @@ def hold_out(
     fraction: float,
     generator: np.random.Generator,
 ) -> np.ndarray:  # (n,) bool: true where held out
-    "A stratified part of the texts, at least one and never the only one of its class."
+    "A stratified part of the samples, at least one and never the only one of its class."
     if codes.ndim == 2:
         codes = np.where(codes > 0, codes.sum(0), np.inf).argmin(1) + codes.shape[1] * (codes.sum(1) == 0)
     order = generator.permutation(len(codes))
@@ -189,7 +189,7 @@ def hold_out(
     free = order[np.append(False, codes[order][1:] == codes[order][:-1])]
     count = min(len(free), max(1, round(fraction * len(codes))))
     if not count:
-        raise ValueError(f"validation_fraction={fraction}, but each of the {len(codes)} texts is the only one of "
+        raise ValueError(f"validation_fraction={fraction}, but each of the {len(codes)} samples is the only one of "
                          "its class; expected 0, or X_val and y_val")
     held = np.zeros(len(codes), bool)
     held[free[((np.arange(count) + generator.random()) * len(free) / count).astype(int)]] = True
@@ -222,18 +222,23 @@ def class_weights(
 def train_epochs(
     model: torch.nn.Module,  # on its device; holds the best weights afterwards, without `evaluate` the last
     batches: Batches,
-    loss: Callable,  # (model, batch) -> (mean loss, _, number of texts)
+    loss: Callable,  # (model, batch) -> (mean loss, _, number of samples)
     evaluate: Callable | None = None,  # model -> its values by name, the first two the higher the better
     *,
     epochs: int,
     learning_rate: float = 1e-3,  # of Adam
+    optimizer: torch.optim.Optimizer | None = None,  # None: Adam
+    schedule: Callable[[int], float] | None = None,  # step from 1 -> multiplier of the learning rate; None: 1
+    clip_norm: float = math.inf,  # largest norm of the gradients
     patience: int = 0,  # epochs without a new best after which to stop; 0: no limit
     deadline: float = math.inf,  # by time.monotonic()
     report: Callable[[dict], None] = lambda record: None,  # called after every epoch
 ) -> list[dict]:  # of each epoch: epoch, steps, seconds, loss and what `evaluate` returned; best: whether it is kept
     "Train, stop early, keep the best."
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer, history, best, start = torch.optim.Adam(trained, learning_rate), [], None, time.monotonic()
+    optimizer, history, best = optimizer or torch.optim.Adam(trained, learning_rate), [], None
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: schedule(done + 1) if schedule else 1.0)
+    start = time.monotonic()
     pace = took = 0.0  # seconds of the last step and of the last evaluation: the next ones are to end in time
     for epoch in range(1, epochs + 1):
         total, count, steps = 0.0, 0, 0
@@ -247,7 +252,10 @@ def train_epochs(
                                          f"learning_rate={learning_rate}, a lower one may help")
             optimizer.zero_grad()
             value.backward()
+            if clip_norm < math.inf:
+                torch.nn.utils.clip_grad_norm_(trained, clip_norm)
             optimizer.step()
+            scheduler.step()
             pace = time.monotonic() - before
             if before + 2 * pace + took >= deadline:
                 break

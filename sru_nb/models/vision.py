@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['UNITS', 'STEMS', 'CONV_STRIDES', 'PRESETS', 'scan', 'ScanLayer', 'Depthwise', 'ScanPair', 'SequencerBlock',
-           'drop_path', 'Stem', 'Halving', 'Normalise', 'ImageClassifier', 'check_arguments', 'ImageCosts',
-           'block_costs', 'image_costs', 'count_parameters', 'multiply_adds', 'with_unit', 'PixelClassifier',
-           'class_loss', 'predict_logits', 'pixel_gradients', 'plot_pictures']
+           'drop_path', 'Stem', 'Halving', 'Normalise', 'ImageClassifier', 'check_arguments', 'preset_for',
+           'ImageCosts', 'block_costs', 'image_costs', 'count_parameters', 'multiply_adds', 'with_unit',
+           'PixelClassifier', 'class_loss', 'predict_logits', 'pixel_gradients', 'plot_pictures']
 
 # %% ../../nbs/16_models.vision.ipynb #da3e7f8d
 import inspect
@@ -307,6 +307,12 @@ PRESETS = {
     "s": dict(widths=(96, 192, 384, 768), depths=(4, 4, 18, 4), patch=4),
     "sequencer-s": dict(widths=(192, 384, 384, 384), depths=(4, 3, 8, 3), stem="patch", patch=7, mixer="sequencer"),
 }
+
+
+def preset_for(height: int, width: int) -> str:  # pixels
+    "The preset that fits pictures of a size."
+    side = max(height, width)
+    return "digits" if side <= 16 else "tiny" if side <= 64 else "t"
 
 
 class ImageCosts(NamedTuple):
