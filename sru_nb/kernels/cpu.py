@@ -7,7 +7,8 @@ __all__ = ['STREAMS', 'ROWS', 'FLOAT32', 'FLOAT64', 'ARRAYS', 'PARTS', 'EDITION'
            'promise', 'address', 'load', 'round_to_bfloat16', 'store', 'load_rows', 'add_rows', 'exp2_coefficients',
            'functions', 'prefetch', 'prefetch_row', 'forward', 'backward', 'take', 'pointer', 'arrays',
            'compiled_arrays', 'task_of', 'openmp', 'after_fork', 'forked', 'run_on_pool', 'cut', 'launch', 'highway_of',
-           'run_kernel', 'run_forward', 'run_backward', 'recurrence_forward', 'recurrence_backward']
+           'run_kernel', 'stand_ins', 'factor_and_pads', 'run_forward', 'run_backward', 'recurrence_forward',
+           'recurrence_backward']
 
 # %% ../../nbs/02_kernels.cpu.ipynb #cb29a131
 import array
@@ -250,7 +251,7 @@ def forward(u, highway, v, scale, mask_c, pad, state, h, c, rows, use_tanh, size
     "Rows [begin, end) of direction-major (direction, batch) and columns [left, right); `state` holds c0, then c_last."
     (L, B, n, k, d, apart), (begin, end, left, right) = sizes, part
     zero, one = state.dtype.type(0), state.dtype.type(1)
-    factor = one if scale is None else scale[0]
+    factor, padded = scale[0], pad.ctypes.data != 0
     for direction in range(n):
         low, high = max(begin - direction * B, 0), min(end - direction * B, B)
         for t_forward in range(L if low < high else 0):
@@ -258,7 +259,7 @@ def forward(u, highway, v, scale, mask_c, pad, state, h, c, rows, use_tanh, size
             for b in range(low, high):
                 R = (t * B + b) * n + direction
                 row, U, X, V, S = R * d, R * k * d, R * apart, R * 2 * d, (b * n + direction) * d
-                if pad is not None and pad[t * B + b]:
+                if padded and pad[t * B + b]:
                     for j in range(left, right):
                         store(h, row + j, zero, 1)
                         if c is not None:
@@ -288,7 +289,7 @@ def backward(grad_h, c, c0, u, highway, v, scale, mask_c, pad, grad_u, grad_high
     "As `forward`; `rows` holds the parameters' gradients too, `carry` grad_last and then grad_c0."
     (L, B, n, k, d, apart), (begin, end, left, right) = sizes, part
     zero, one = carry.dtype.type(0), carry.dtype.type(1)
-    factor = one if scale is None else scale[0]
+    factor, padded = scale[0], pad.ctypes.data != 0
     for direction in range(n):
         low, high = max(begin - direction * B, 0), min(end - direction * B, B)
         for b in range(low, high):
@@ -299,7 +300,7 @@ def backward(grad_h, c, c0, u, highway, v, scale, mask_c, pad, grad_u, grad_high
             for b in range(low, high):
                 R = (t * B + b) * n + direction
                 row, U, X, V, S = R * d, R * k * d, R * apart, R * 2 * d, (b * n + direction) * d
-                if pad is not None and pad[t * B + b]:
+                if padded and pad[t * B + b]:
                     for j in range(left, right):
                         for gate in range(3):
                             store(grad_u, U + gate * d + j, zero, 9)
@@ -520,6 +521,22 @@ def run_kernel(
     run(task, tensors + rows, (L, B, n, k, d, 4 * d if k == 4 else d), n * B, d)
 
 # %% ../../nbs/02_kernels.cpu.ipynb #6df3d980
+@functools.cache
+def stand_ins(
+    dtype: torch.dtype,  # of the factor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    "What stands for a highway's factor and for pads where there are none: one, and an array at address zero."
+    return torch.ones(1, dtype=dtype, device="cpu"), torch.empty(0, dtype=torch.bool, device="cpu")
+
+
+def factor_and_pads(
+    r: Arguments,  # from `readable`
+) -> tuple[torch.Tensor, torch.Tensor]:
+    "Both always: no kernel is compiled for their absence."
+    one, none = stand_ins(r.c0.dtype)
+    return one if r.scale_x is None else r.scale_x, none if r.mask_pad is None else r.mask_pad
+
+
 def run_forward(
     r: Arguments,  # from `readable`
     keep: bool,  # return every state
@@ -528,8 +545,9 @@ def run_forward(
     "The forward kernel."
     L, B, n, _, d = r.u.shape
     h, c, state = r.u.new_empty(L, B, n * d), r.u.new_empty(L if keep else 0, B, n * d), r.c0.clone()
-    run_kernel(forward, r, [r.u, highway_of(r.u, r.x), r.v, r.scale_x, r.mask_c, r.mask_pad, state, h,
-                            c if keep else None], run)
+    factor, pads = factor_and_pads(r)
+    run_kernel(forward, r, [r.u, highway_of(r.u, r.x), r.v, factor, r.mask_c, pads, state, h, c if keep else None],
+               run)
     return h, state, c
 
 
@@ -543,9 +561,10 @@ def run_backward(
     "The backward kernel."
     grads = empty_gradients(r)
     carry = grad_last.to(r.c0.dtype, copy=True, memory_format=torch.contiguous_format)
+    factor, pads = factor_and_pads(r)
     run_kernel(backward, r, [
-        contiguous(grad_h), contiguous(c), contiguous(r.c0, c.dtype), r.u, highway_of(r.u, r.x), r.v, r.scale_x,
-        r.mask_c, r.mask_pad, grads["u"], highway_of(grads["u"], grads["x"]), grads["v"], carry], run, grads)
+        contiguous(grad_h), contiguous(c), contiguous(r.c0, c.dtype), r.u, highway_of(r.u, r.x), r.v, factor,
+        r.mask_c, pads, grads["u"], highway_of(grads["u"], grads["x"]), grads["v"], carry], run, grads)
     return grads | {"c0": carry}
 
 # %% ../../nbs/02_kernels.cpu.ipynb #c3cd5a5b
