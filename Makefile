@@ -36,8 +36,7 @@ test: $(READY)
 	$(BIN)/python -m sru_nb.export --check
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
-	$(BIN)/python tests/run_notebooks.py library
-	$(BIN)/python tests/run_notebooks.py jobs
+	$(BIN)/python tests/run_notebooks.py library jobs
 
 # the second line: an edit of 99_export itself shows only in the next export
 export: $(READY)

@@ -5,6 +5,7 @@ take some six seconds for them, forty-seven times.
 
 python tests/run_notebooks.py library            every notebook but the jobs
 python tests/run_notebooks.py jobs               the jobs, tiny
+python tests/run_notebooks.py library jobs       all
 python tests/run_notebooks.py library 01 20      only those whose name begins so
 """
 
@@ -34,6 +35,9 @@ JOBS = {
     "45_recognition": {"corpus": "digits", "max_seconds": 10, "epochs": 8},
     "44_squad": {"corpus": "embedded", "hidden_size": 32, "num_layers": 2, "max_seconds": 10},
 }
+
+
+KINDS = "library", "jobs"
 
 
 def is_job(path):
@@ -123,9 +127,9 @@ def run(path, folder):
     return seconds, None
 
 
-def main(kind, *begins):
-    paths = [path for path in sorted((ROOT / "nbs").glob("[!._]*.ipynb")) if is_job(path) == (kind == "jobs")]
-    paths = [path for path in paths if not begins or path.name.startswith(begins)]
+def main(kinds, begins):
+    paths = [path for path in sorted((ROOT / "nbs").glob("[!._]*.ipynb")) if KINDS[is_job(path)] in kinds]
+    paths = [path for path in paths if not begins or path.name.startswith(tuple(begins))]
     errors = {}
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(WORKERS) as pool:
         results = pool.map(run, paths, [Path(folder) / path.stem for path in paths])
@@ -140,6 +144,7 @@ def main(kind, *begins):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] not in (["library"], ["jobs"]):
+    words = sys.argv[1:]
+    if not set(words) & set(KINDS):
         sys.exit(__doc__)
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main([word for word in words if word in KINDS], [word for word in words if word not in KINDS]))
