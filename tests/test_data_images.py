@@ -244,6 +244,16 @@ def test_a_parquet_table_is_read_as_any_other(tmp_path):
         load_images(tmp_path / "t.parquet")
 
 
+def test_the_size_of_a_turned_picture_is_read_from_its_header(tmp_path):
+    from PIL import Image
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind in ("PNG", "JPEG"):
+        Image.new("L", (5, 3)).save(tmp_path / kind, kind, exif=exif)
+        images = file_set([tmp_path / kind], ["a"], ["a"])
+        assert images.size == images.picture(0).shape[:2] == (5, 3)
+
+
 def test_a_hub_data_set_is_the_folders_it_was_made_of(tmp_path):
     with pytest.MonkeyPatch.context() as change, raises(ImportError, "pip install 'sru_nb[data]'"):
         change.setitem(sys.modules, "datasets", None)
@@ -256,6 +266,13 @@ def test_a_hub_data_set_is_the_folders_it_was_made_of(tmp_path):
         corpus, expected = load_images(f"hub:{tmp_path / 'data'}"), load_images(tmp_path / "data")
         with raises(ValueError, "no column 'kind'", "'image' (Image), 'label' (ClassLabel)"):
             load_images(f"hub:{tmp_path / 'data'}", label_column="kind")
+        whole = datasets.load_dataset(str(tmp_path / "data"))
+        unknown = whole["test"].map(lambda row: {"label": -1})
+        change.setattr(datasets, "load_dataset", lambda *name: {"train": whole["train"], "test": unknown})
+        assert len(load_images("hub:x").parts["test"]) == 4  # held out: the published test part has no labels
+        change.setattr(datasets, "load_dataset", lambda *name: {"train": unknown})
+        with raises(ValueError, "x, split 'train', row 0: label -1, expected a class"):
+            load_images("hub:x")
     for part, images in expected.parts.items():
         assert np.array_equal(corpus.parts[part].labels, images.labels)
         assert all(np.array_equal(corpus.parts[part].picture(i), images.picture(i)) for i in range(len(images)))
@@ -382,6 +399,12 @@ def test_repeats_show_each_picture_so_often_and_each_time_changed():
     assert all(np.bincount(batch.indices).max() == 3 for batch in first)
     assert len({picture.numpy().tobytes() for batch in first for picture in batch.pictures}) > 15
     assert len(Batches(small_set(5), 6, seed=0, repeats=3)) == 1  # a set of any size
+    parts = [list(Batches(small_set(24), 6, seed=0, repeats=3, augment=batches.augment, rank=rank, world_size=2))
+             for rank in range(2)]
+    for batch, *shares in zip(first, *parts):
+        assert sorted(batch.indices) == sorted([*shares[0].indices, *shares[1].indices])
+        both = torch.cat([share.pictures for share in shares])
+        assert {picture.numpy().tobytes() for picture in batch.pictures} == {p.numpy().tobytes() for p in both}
     with raises(ValueError, "batch_size=7, expected a multiple of repeats=3"):
         Batches(small_set(), 7, seed=0, repeats=3)
 

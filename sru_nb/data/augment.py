@@ -47,7 +47,7 @@ def resize(
     "A picture in another size, each pixel the mean of what it covers."
     if picture.shape[:2] == tuple(size):
         return picture
-    tensor = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+    tensor = torch.from_numpy(picture).permute(2, 0, 1)[None]  # "channels last", which is resized fastest
     tensor = torch.nn.functional.interpolate(tensor, tuple(size), mode="bilinear", antialias=True)
     return tensor[0].numpy().transpose(1, 2, 0)
 
@@ -147,13 +147,13 @@ def place(
                            in zip(arrays, *self.crop(chance, arrays.shape[1:3]))])
     if not (self.flip or self.shift):
         return arrays
-    mirrored, down, right = self.moves(chance)
     edge = ((0, 0), (self.shift,) * 2, (self.shift,) * 2, (0, 0))[: arrays.ndim]
-    rows = self.shift + np.arange(size[0]) - down[:, None]  # (B, H)
-    columns = np.arange(size[1]) - right[:, None]  # (B, W)
-    columns = self.shift + np.where(mirrored[:, None], size[1] - 1 - columns, columns)
-    padded = np.pad(arrays, edge, constant_values=fill)
-    return padded[np.arange(len(arrays))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    padded, moved = np.pad(arrays, edge, constant_values=fill), np.empty_like(arrays)
+    for i, (mirrored, down, right) in enumerate(zip(*self.moves(chance))):
+        top, left = self.shift - down, self.shift - right
+        source = padded[i, :, ::-1] if mirrored else padded[i]
+        moved[i] = source[top : top + size[0], left : left + size[1]]
+    return moved
 
 
 @patch

@@ -248,7 +248,7 @@ def read_idx(
     if len(content) - start != np.prod(shape, dtype=np.int64):
         raise ValueError(f"{path}: {len(content) - start:,} bytes of data, its header says {shape}: "
                          f"{np.prod(shape, dtype=np.int64):,}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()  # that may be written
 
 
 def checked_labels(where: Any, labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:  # int64
