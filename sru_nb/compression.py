@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from .basics import check_whole, evaluating
 from .kernels.cpu import compile_task, pointer
-from .models.decoder import Decoder, obstacle
+from .models.decoder import Decoder, usable
 
 # %% ../nbs/13b_compression.ipynb #efbfd851
 def range_coder():
@@ -237,7 +237,7 @@ def compress(
     streams = max(1, min(check_whole("streams", streams, 1), len(ids)))
     stream = range_coder()
     encoder, family = stream.queue.RangeEncoder(), stream.model.Categorical(perfect=False)
-    version = MODULES if obstacle(model) else COMPILED
+    version = COMPILED if usable(model) else MODULES
     with few_threads(model, streams) if version == MODULES else nullcontext():
         for symbols, counts in predict_steps(model, to_columns(ids, streams), len(ids), version == COMPILED, True):
             encoder.encode(symbols.astype(np.int32), family, counts)

@@ -5,16 +5,20 @@
 # %% auto #0
 __all__ = ['TAKEN', 'PARTS', 'ZERO', 'PAUSE', 'ACROSS', 'TEAM', 'IDS', 'BATCH', 'STEPS', 'VOCAB', 'STAGES', 'ROW',
            'EMBEDDED', 'TABLE', 'APART', 'TOP_K', 'OPTIONS', 'NUMBERS', 'LOGITS', 'X', 'H', 'NORMED', 'CHANCES',
-           'ORDER', 'ARRIVED', 'HEADER', 'INPUTS', 'OUTPUTS', 'BLOCKS', 'RECURRENT', 'HIGHWAY', 'TANH', 'WEIGHT',
-           'SCALE', 'BIAS', 'TARGET', 'FACTOR', 'VECTORS', 'GATE_BIAS', 'STATE', 'GAIN', 'SHIFT', 'EPS', 'STAGE',
-           'SPINS', 'MODULES', 'THREAD', 'CACHED', 'fence', 'arrive', 'call', 'meet', 'four', 'add', 'multiply',
-           'finish', 'product', 'advance', 'normalise', 'sink', 'truncate', 'draw', 'run_stages', 'write', 'writer',
-           'obstacle', 'index', 'Decoder']
+           'ORDER', 'SEEN', 'ROOM', 'SCORES', 'ARRIVED', 'HEADER', 'INPUTS', 'OUTPUTS', 'BLOCKS', 'THEN', 'HIGHWAY',
+           'TANH', 'WEIGHT', 'SCALE', 'BIAS', 'SOURCE', 'TARGET', 'FACTOR', 'VECTORS', 'GATE_BIAS', 'STATE', 'GAIN',
+           'SHIFT', 'EPS', 'BESIDE', 'OUTPUT', 'HEADS', 'KEYS', 'VALUES', 'ALPHA', 'STAGE', 'ATTEND', 'RECUR', 'LSTM',
+           'GRU', 'jitable', 'SPINS', 'LOOP', 'STACKS', 'MODULES', 'THREAD', 'CACHED', 'fence', 'arrive', 'call',
+           'meet', 'four', 'add', 'multiply', 'finish', 'product', 'advance', 'normalise', 'recall', 'gather', 'attend',
+           'sink', 'truncate', 'draw', 'attend_all', 'advance_row', 'run_stages', 'write', 'writer', 'plain_stack',
+           'obstacle', 'report', 'chosen', 'usable', 'index', 'Decoder']
 
 # %% ../../nbs/13a_models.decoder.ipynb #c4341b24
 import ctypes
 import functools
 import math
+import warnings
+import zlib
 
 import numpy as np
 import torch
@@ -23,23 +27,27 @@ from numba import carray, types
 from numba.extending import intrinsic, register_jitable
 from torch import nn
 
-from ..basics import patch
+from ..basics import check_choice, patch
 from ..compat import transforms_active, untouched
 from sru_nb.kernels.cpu import (
     EDITION, NUMPY, address, compile_task, forked, load, openmp, pointer, prefetch, store, take,
 )
 from ..matmul import Linear
 from .language import LanguageModel
-from ..recurrence import step
+from ..recurrence import sigmoids, step, tanh
 from ..sru import SRU, SRUCell
+from ..srupp import KVCache, GateLinear, SRUpp, SRUppAttention, SRUppCell, SRUppProjectedLinear
 
 # %% ../../nbs/13a_models.decoder.ipynb #3b04f1d9
 (TAKEN, PARTS, ZERO, PAUSE, ACROSS, TEAM, IDS, BATCH, STEPS, VOCAB, STAGES, ROW, EMBEDDED, TABLE, APART, TOP_K, OPTIONS,
- NUMBERS, LOGITS, X, H, NORMED, CHANCES, ORDER) = range(24)
+ NUMBERS, LOGITS, X, H, NORMED, CHANCES, ORDER, SEEN, ROOM, SCORES) = range(27)
 ARRIVED, HEADER = 32, 40  # a counter in a cache line of its own; where the stages begin
-(INPUTS, OUTPUTS, BLOCKS, RECURRENT, HIGHWAY, TANH, WEIGHT, SCALE, BIAS, TARGET, FACTOR, VECTORS, GATE_BIAS, STATE,
- GAIN, SHIFT, EPS) = range(17)
-STAGE = 17  # entries of a stage
+(INPUTS, OUTPUTS, BLOCKS, THEN, HIGHWAY, TANH, WEIGHT, SCALE, BIAS, SOURCE, TARGET, FACTOR, VECTORS, GATE_BIAS, STATE,
+ GAIN, SHIFT, EPS, BESIDE, OUTPUT, HEADS, KEYS, VALUES, ALPHA) = range(24)
+STAGE = 24  # entries of a stage
+ATTEND, RECUR, LSTM, GRU = range(1, 5)  # what may follow a product: entry THEN
+
+jitable = register_jitable(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # Python never calls a part of the loop
 
 # %% ../../nbs/13a_models.decoder.ipynb #70755a65
 @intrinsic
@@ -78,7 +86,7 @@ def call(typingctx, function):
 SPINS = 2000  # looks at the counter before others may run
 
 
-@register_jitable
+@jitable
 def meet(job, team):
     "Wait until the whole team has come here."
     fence()
@@ -91,20 +99,20 @@ def meet(job, team):
     fence()
 
 # %% ../../nbs/13a_models.decoder.ipynb #f04a0ce8
-@register_jitable
+@jitable
 def four(values, at, apart, real):
     "Four elements at equal distances, in the type of a sum."
     return (real(load(values, at, 4)), real(load(values, at + apart, 4)), real(load(values, at + 2 * apart, 4)),
             real(load(values, at + 3 * apart, 4)))
 
 
-@register_jitable
+@jitable
 def add(y, x, w):
     "A sum and four more products, one after another."
     return y + x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3]
 
 # %% ../../nbs/13a_models.decoder.ipynb #c1e5360a
-@register_jitable
+@jitable
 def multiply(f, weights, W, X, Y, scale, bias, n, m, x_row, y_row, low, high, left, right):
     "Columns [left, right) of x @ w + bias for rows [low, high)."
     real, line = f.dtype.type, 64 // weights.itemsize
@@ -142,7 +150,7 @@ def multiply(f, weights, W, X, Y, scale, bias, n, m, x_row, y_row, low, high, le
         finish(f, Y, y_row, scale, bias, low, high, begin, end)
 
 # %% ../../nbs/13a_models.decoder.ipynb #fe99a756
-@register_jitable
+@jitable
 def finish(f, Y, row, scale, bias, low, high, left, right):
     "Scale the sums of eight-bit weights, and add a bias; 0: there is none."
     for b in range(low, high):
@@ -155,7 +163,7 @@ def finish(f, Y, row, scale, bias, low, high, left, right):
                 f[y + j] += f[bias + j]
 
 
-@register_jitable
+@jitable
 def product(f, weights, W, X, Y, scale, bias, n, d, k, x_row, y_row, low, high, me, team):
     "Of each of the k blocks of d columns of x @ w those that are this thread's, and which these are."
     left, right = d * me // team // 16 * 16, d if me + 1 == team else d * (me + 1) // team // 16 * 16
@@ -165,7 +173,7 @@ def product(f, weights, W, X, Y, scale, bias, n, d, k, x_row, y_row, low, high, 
     return left, right
 
 # %% ../../nbs/13a_models.decoder.ipynb #fe0255a5
-@register_jitable
+@jitable
 def advance(f, u, source, scale, vectors, bias, c, h, use_tanh, d, left, right):
     "One step of the recurrence in units [left, right) of a row."
     one = f.dtype.type(1)
@@ -177,7 +185,7 @@ def advance(f, u, source, scale, vectors, bias, c, h, use_tanh, d, left, right):
         store(f, h + j, out, 2)
 
 
-@register_jitable
+@jitable
 def normalise(f, x, y, n, weight, bias, eps):
     "Layer norm of a row."
     mean, variance, real = 0.0, 0.0, f.dtype.type
@@ -190,8 +198,65 @@ def normalise(f, x, y, n, weight, bias, eps):
     for j in range(n):
         f[y + j] = real((f[x + j] - mean) * factor) * f[weight + j] + f[bias + j]
 
+# %% ../../nbs/13a_models.decoder.ipynb #7ad1ce06
+@jitable
+def recall(f, u, w, lstm, c, h, out, d, left, right):
+    "One step of an LSTM, or of a GRU, whose state is its output, in units [left, right) of a row."
+    for j in range(left, right):
+        a, b = sigmoids(load(f, u + j, 0) + load(f, w + j, 0), load(f, u + d + j, 0) + load(f, w + d + j, 0))
+        inner, outer = load(f, u + 2 * d + j, 0), load(f, w + 2 * d + j, 0)
+        if lstm:
+            last = load(f, u + 3 * d + j, 0) + load(f, w + 3 * d + j, 0)
+            now = b * load(f, c + j, 1) + a * tanh(inner + outer)
+            store(f, c + j, now, 1)
+            now = sigmoids(last, last)[0] * tanh(now)
+        else:
+            candidate = tanh(inner + a * outer)
+            now = candidate + b * (load(f, h + j, 2) - candidate)
+        store(f, h + j, now, 2)
+        store(f, out + j, now, 3)
+
+# %% ../../nbs/13a_models.decoder.ipynb #aa3b07cb
+@jitable
+def gather(f, x, rows, apart, n, y, m):
+    "A row of n numbers times n rows of m, which begin `apart` from one another."
+    real = f.dtype.type
+    for j in range(m):
+        f[y + j] = real(0)
+    for i in range(0, n - n % 4, 4):
+        v, w = four(f, x + i, 1, real), rows + i * apart
+        for j in range(m):
+            store(f, y + j, add(load(f, y + j, 0), v, four(f, w + j, apart, real)), 0)
+    for i in range(n - n % 4, n):
+        for j in range(m):
+            store(f, y + j, load(f, y + j, 0) + load(f, x + i, 4) * load(f, rows + i * apart + j, 4), 0)
+
+
+@jitable
+def attend(f, z, pair, keys, values, scores, e, apart, room, at, alpha):
+    "One head of one stream at step `at`: keep its key and value, and add to its part of z what the query finds."
+    steps, scale = at + 1, f.dtype.type(1 / math.sqrt(e))
+    for i in range(e):
+        f[keys + i * room + at] = f[pair + i]
+        f[values + at * e + i] = f[pair + apart + i]
+    fence()
+    gather(f, z, keys, room, e, scores, steps)
+    fence()
+    top, total = f[scores], 0.0
+    for s in range(steps):
+        top = max(top, f[scores + s])
+    for s in range(steps):
+        store(f, scores + s, torch.exp((load(f, scores + s, 0) - top) * scale), 0)
+    fence()
+    for s in range(steps):
+        total += f[scores + s]
+    gather(f, scores, values, e, steps, pair, e)
+    fence()
+    for i in range(e):
+        f[z + i] += alpha * f[pair + i] / f.dtype.type(total)
+
 # %% ../../nbs/13a_models.decoder.ipynb #fcb376a5
-@register_jitable
+@jitable
 def sink(f, logits, ids, heap, at, size):
     "Let a symbol sink in a heap, whose first is the likeliest, of equally likely ones the lowest."
     symbol = ids[heap + at]
@@ -208,7 +273,7 @@ def sink(f, logits, ids, heap, at, size):
     ids[heap + at] = symbol
 
 
-@register_jitable
+@jitable
 def truncate(f, logits, p, ids, heap, V, total, top_k, top_p):
     "Set to 0 the probabilities of all but the symbols that may come; what remains in total."
     for i in range(V):
@@ -233,7 +298,7 @@ def truncate(f, logits, p, ids, heap, V, total, top_k, top_p):
     return kept
 
 # %% ../../nbs/13a_models.decoder.ipynb #6f7e8352
-@register_jitable
+@jitable
 def draw(f, logits, p, ids, heap, V, temperature, top_k, top_p, number):
     "The next symbol; -1 if no logit is the largest."
     top, best, broken, real = f[logits], 0, False, f.dtype.type
@@ -257,40 +322,65 @@ def draw(f, logits, p, ids, heap, V, temperature, top_k, top_p, number):
             return i
     return best
 
+# %% ../../nbs/13a_models.decoder.ipynb #fa32b10d
+@jitable
+def attend_all(job, f, a, z, pairs, at, low, high, me, team):
+    "The attention of stage `a` for rows [low, high), each head by one thread."
+    p, heads, room = job[a + INPUTS], job[a + HEADS], job[ROOM]
+    e = p // heads
+    for part in range(low * heads + me, high * heads, team):
+        b, i = part // heads, part % heads
+        attend(f, z + b * p + i * e, pairs + 2 * b * p + i * e, job[a + KEYS] + part * room * e,
+               job[a + VALUES] + part * room * e, job[SCORES] + part * room, e, p, room, at, f[job[a + ALPHA]])
+
+
+@jitable
+def advance_row(job, f, a, x, u, out, b, left, right):
+    "The recurrence of stage `a` in units [left, right) of row b."
+    d, k, then = job[a + OUTPUTS], job[a + BLOCKS], job[a + THEN]
+    state = job[a + STATE] + b * d
+    if then == RECUR:
+        way, factor = u + (k - 1) * d, f.dtype.type(k == 4)
+        if job[a + HIGHWAY]:
+            way, factor = x, f[job[a + FACTOR]]
+        advance(f, u, way, factor, job[a + VECTORS], job[a + GATE_BIAS], state, out, job[a + TANH] != 0, d, left, right)
+    else:
+        recall(f, u, job[a + BESIDE] + b * k * d, then == LSTM, state, job[a + OUTPUT] + b * d, out, d, left, right)
+
 # %% ../../nbs/13a_models.decoder.ipynb #3ab462fb
-@register_jitable
-def run_stages(job, f, weights, x, h, logits, low, high, me, team):
-    "All norms, products and recurrences of one step for rows [low, high)."
+@jitable
+def run_stages(job, f, weights, x, h, logits, at, low, high, me, team):
+    "All norms, products and recurrences of step `at` for rows [low, high)."
     row, source, width = job[ROW], x, job[ROW]
     for stage in range(job[STAGES]):
         a = HEADER + stage * STAGE
-        n, d, k, W, y = job[a + INPUTS], job[a + OUTPUTS], job[a + BLOCKS], job[a + WEIGHT], job[a + TARGET]
+        n, d, k, W, given = job[a + INPUTS], job[a + OUTPUTS], job[a + BLOCKS], job[a + WEIGHT], job[a + SOURCE]
         if job[a + GAIN]:
-            source = job[NORMED] if W else x
+            y, wide = (job[NORMED], row) if W else (source, width)
             for b in range(low + me, high, team):
-                normalise(f, x + b * row, source + b * row, n, job[a + GAIN], job[a + SHIFT], f[job[a + EPS]])
+                normalise(f, source + b * width, y + b * wide, n, job[a + GAIN], job[a + SHIFT], f[job[a + EPS]])
+            source, width = y, wide
             meet(job, team)
         if not W:
             continue
+        y, then = job[a + TARGET], job[a + THEN]
         y = y if y else logits
-        left, right = product(f, weights, W, source, y, job[a + SCALE], job[a + BIAS], n, d, k, width, k * d, low, high,
-                              me, team)
-        if job[a + RECURRENT]:
-            fence()
+        left, right = product(f, weights, W, given if given else source, y, job[a + SCALE], job[a + BIAS], n, d, k,
+                              n if given else width, k * d, low, high, me, team)
+        fence()
+        if then == ATTEND:
+            meet(job, team)
+            attend_all(job, f, a, source, y, at, low, high, me, team)
+        elif then:
             for b in range(low, high):
-                u = y + b * k * d
-                way, factor = u + (k - 1) * d, f.dtype.type(k == 4)
-                if job[a + HIGHWAY]:
-                    way, factor = x + b * row, f[job[a + FACTOR]]
-                advance(f, u, way, factor, job[a + VECTORS], job[a + GATE_BIAS], job[a + STATE] + b * d, h + b * row,
-                        job[a + TANH] != 0, d, left, right)
+                advance_row(job, f, a, x + b * row, y + b * k * d, h + b * row, b, left, right)
             x, h, source, width = h, x, h, row
-        else:
+        elif not given:
             source, width = y, k * d
         meet(job, team)
 
 # %% ../../nbs/13a_models.decoder.ipynb #c0c23878
-@register_jitable
+@jitable
 def write(job, f, weights, ids, numbers, low, high, me, team):
     "Rows [low, high): at each step read ids[t], compute the logits, and where ids[t + 1] is open draw it."
     B, V, n, x, logits, T = job[BATCH], job[VOCAB], job[EMBEDDED], job[X], job[LOGITS], job[STEPS]
@@ -306,14 +396,19 @@ def write(job, f, weights, ids, numbers, low, high, me, team):
         meet(job, team)
         if t < T:
             logits = job[LOGITS] + t * job[APART]
-            run_stages(job, f, weights, x, job[H], logits, low, high, me, team)
+            run_stages(job, f, weights, x, job[H], logits, job[SEEN] + t, low, high, me, team)
 
 # %% ../../nbs/13a_models.decoder.ipynb #32461e98
+LOOP = zlib.crc32(repr([EDITION, HEADER, STAGE, *((f.__code__.co_code, f.__code__.co_consts) for f in (
+    meet, four, add, multiply, finish, product, advance, recall, normalise, gather, attend, attend_all, advance_row,
+    sink, truncate, draw, run_stages, write))]).encode())  # a cell's cache does not see what it calls
+
+
 @functools.cache
 def writer(
     real: torch.dtype,  # of states and sums
     stored: torch.dtype,  # of the weights
-    edition: int = EDITION,
+    edition: int = LOOP,
 ):
     "The compiled task: rows in parts, or all rows by a team."
     real, stored = (np.int8 if dtype == torch.int8 else NUMPY[dtype] for dtype in (real, stored))
@@ -333,22 +428,39 @@ def writer(
     return compile_task(task)
 
 # %% ../../nbs/13a_models.decoder.ipynb #8509be0f
-MODULES = {LanguageModel, nn.Embedding, nn.Dropout, nn.LayerNorm, nn.ModuleList, nn.Linear, Linear, SRU, SRUCell}
+STACKS = {SRU, SRUpp, nn.LSTM, nn.GRU}
+MODULES = STACKS | {LanguageModel, nn.Embedding, nn.Dropout, nn.LayerNorm, nn.ModuleList, nn.Linear, Linear, SRUCell,
+                   SRUppCell, SRUppAttention, SRUppProjectedLinear, GateLinear}
+
+
+def plain_stack(rnn: nn.Module) -> bool:
+    "Whether a stack is of the form that the compiled loop computes."
+    if type(rnn) not in STACKS or rnn.bidirectional or rnn.batch_first or rnn.proj_size or not rnn.bias:
+        return False
+    if isinstance(rnn, nn.RNNBase):
+        return True
+    ahead = any(getattr(cell.transform_module, "normalize_after", True) is False for cell in rnn.rnn_lst) \
+        if type(rnn) is SRUpp else any(cell.custom_m is not None for cell in rnn.rnn_lst)
+    return not ahead and rnn.input_to_hidden is None and (type(rnn) is SRU or rnn.causal)
 
 
 def obstacle(
     model: nn.Module,
 ) -> str | None:  # None: there is none
     "Why a model cannot be run by the compiled loop."
+    if type(model) is not LanguageModel:
+        return f"it is a {type(model).__name__}"
     for name, module in model.named_modules():
         if type(module) not in MODULES:
-            return f"{name or 'it'} is a {type(module).__name__}"
+            return f"{name} is a {type(module).__name__}"
         if not untouched(module):
             return f"{name or 'it'} has a hook or a forward of its own"
-    if type(model) is not LanguageModel or type(model.embedding) is not nn.Embedding or model.embedding.max_norm:
-        return "it is no LanguageModel with a plain embedding"
-    if type(model.rnn) is not SRU or any(cell.custom_m is not None or cell.bidirectional for cell in model.rnn.rnn_lst):
-        return "it is no stack of SRU layers with plain products"
+        if type(module) is nn.LayerNorm and module.bias is None:
+            return f"{name} has no bias"
+    if type(model.embedding) is not nn.Embedding or model.embedding.max_norm:
+        return "embedding is no plain table"
+    if not plain_stack(model.rnn):
+        return "rnn is no causal stack in one direction with plain products"
     dtype = model.head.weight.dtype
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         plain = type(tensor) in (nn.Parameter, torch.Tensor) and tensor.device.type == "cpu" and tensor.is_contiguous()
@@ -357,6 +469,27 @@ def obstacle(
     if torch.is_autocast_enabled("cpu") or transforms_active():
         return "autocast or a transform is active"
 
+# %% ../../nbs/13a_models.decoder.ipynb #56c8969e
+@functools.cache
+def report(reason: str):
+    "Warn, the first time that a reason is given."
+    warnings.warn(f"model: {reason}; it goes through PyTorch's modules symbol by symbol, which is slower than the "
+                  "compiled loop of sru_nb.models.decoder", stacklevel=4)
+
+
+def chosen(model: nn.Module) -> bool:
+    "Whether whoever uses a model has put it out of reach on purpose."
+    return (type(model) is not LanguageModel or torch.is_autocast_enabled("cpu") or transforms_active()
+            or any(p.device.type != "cpu" for p in model.parameters()) or not all(map(untouched, model.modules())))
+
+
+def usable(model: nn.Module) -> bool:
+    "Whether the compiled loop can run a model; where it cannot, and nobody chose that, it says why."
+    reason = obstacle(model)
+    if reason and not chosen(model):
+        report(reason)
+    return reason is None
+
 # %% ../../nbs/13a_models.decoder.ipynb #4d206503
 def index(tensor: torch.Tensor | None) -> int:
     "Where an array is, in elements; 0: there is none."
@@ -364,27 +497,28 @@ def index(tensor: torch.Tensor | None) -> int:
 
 
 class Decoder:
-    "A language model of SRU as a compiled loop that reads the weights where they are, and the state of its streams."
+    "A language model as a compiled loop that reads the weights where they are, and the state of its streams."
 
     def __init__(
         self,
         model: LanguageModel,  # computes as in evaluation mode
         batch: int,  # B, streams
-        int8: bool = False,  # weights in eight bits, a copy; embedding, biases and sums stay as they are
+        weights: str | None = None,  # "int8": a copy in eight bits; embedding, biases, sums stay as they are; None: all
     ):
         if reason := obstacle(model):
-            raise ValueError(f"model: {reason}; expected a plain LanguageModel of SRU, float32 or float64, on the CPU")
+            raise ValueError(f"model: {reason}; expected a plain LanguageModel, float32 or float64, on the CPU")
+        if weights is not None:
+            check_choice("weights", weights, ("int8",))
         self.model, self.batch, self.dtype = model, batch, model.head.weight.dtype
-        self.stored, self.kept = torch.int8 if int8 else self.dtype, []
-        self.watched = [*model.parameters(), *model.buffers()]
-        self.versions, cells = self.version(), model.rnn.rnn_lst
-        self.row = max(model.embedding.embedding_dim, *(cell.output_size for cell in cells))
-        self.state = self.new(len(cells), batch, cells[0].output_size)
-        u = self.place(self.new(batch, max(cell.num_matrices * cell.output_size for cell in cells)))
-        inner = self.place(self.new(batch, max(1, *(cell.projection_size for cell in cells))))
-        self.stages = [stage for cell, state in zip(cells, self.state) for stage in self.layer(cell, state, u, inner)]
+        self.stored, self.kept, self.buffers = torch.int8 if weights else self.dtype, [], {}
+        self.watched, rnn = [*model.parameters(), *model.buffers()], model.rnn
+        self.versions, self.caches, self.length, self.room = self.version(), [], 0, 0
+        self.row = max(model.embedding.embedding_dim, rnn.hidden_size, getattr(rnn, "projection_size", 0))
+        self.carried = self.new(1 + isinstance(rnn, nn.LSTM), rnn.num_layers, batch, rnn.hidden_size)
+        layers = self.gated_layer if isinstance(rnn, nn.RNNBase) else self.layer
+        self.stages = [stage for i in range(rnn.num_layers) for stage in layers(i)]
         head = dict(self.matrix(model.head.weight.t()), BIAS=self.place(model.head.bias))
-        self.stages.append(self.stage(cells[-1].output_size, model.vocab_size, **head))
+        self.stages.append(self.stage(rnn.hidden_size, model.vocab_size, **head))
         self.scratch = self.new(4, batch, max(self.row, model.vocab_size))
         self.order, self.options = torch.empty(batch, model.vocab_size, dtype=torch.long), torch.empty(2).double()
         self.size = sum(stage[INPUTS] * stage[OUTPUTS] * stage[BLOCKS] for stage in self.stages if stage[WEIGHT])
@@ -423,23 +557,130 @@ def stage(self: Decoder, inputs: int, units: int, blocks: int = 1, **entries: in
 
 
 @patch
-def layer(self: Decoder, cell: SRUCell, state: torch.Tensor, u: int, inner: int):
-    "The stages of a layer."
-    n, q, d, norm, k = cell.input_size, cell.projection_size, cell.output_size, {}, cell.num_matrices
-    if (layer_norm := cell.layer_norm) is not None:
-        eps = self.place(torch.tensor([layer_norm.eps], dtype=self.dtype))
-        norm = dict(GAIN=self.place(layer_norm.weight), SHIFT=self.place(layer_norm.bias), EPS=eps)
+def norm(self: Decoder, layer_norm: nn.LayerNorm | None) -> dict:
+    "The entries of a norm."
+    if layer_norm is None:
+        return {}
+    eps = self.place(torch.tensor([layer_norm.eps], dtype=self.dtype))
+    return dict(GAIN=self.place(layer_norm.weight), SHIFT=self.place(layer_norm.bias), EPS=eps)
+
+
+@patch
+def buffer(self: Decoder, name: str, width: int) -> int:
+    "Where the stages of all layers, one after another, write their rows."
+    if (name, width) not in self.buffers:
+        self.buffers[name, width] = self.place(self.new(self.batch, width))
+    return self.buffers[name, width]
+
+# %% ../../nbs/13a_models.decoder.ipynb #10e6068d
+@patch
+def narrow(self: Decoder, cell: SRUppCell, before: dict):
+    "The stages of an SRU++ layer before its last product; `before`: the norm of its input."
+    part, p = cell.transform_module, cell.proj_size
+    z = self.buffer("narrow", p)
+    yield self.stage(cell.input_size, p, TARGET=z, **self.matrix(part.linear1.weight.t()), **before)
+    if cell.attention:
+        yield self.stage(p, 2 * p, THEN=ATTEND, HEADS=part.num_heads, ALPHA=self.place(part.alpha),
+                         TARGET=self.buffer("pairs", 2 * p), **self.matrix(part.linear2.weight.t()))
+
+
+@patch
+def layer(self: Decoder, i: int):
+    "The stages of a layer of SRU or SRU++."
+    cell = self.model.rnn[i]
+    n, d, k, norm = cell.input_size, cell.output_size, cell.num_matrices, self.norm(cell.layer_norm)
     before, after = ({}, norm) if cell.normalize_after else (norm, {})
-    if q:
-        yield self.stage(n, q, TARGET=inner, **self.matrix(cell.weight_proj), **before)
-        before = {}
+    if isinstance(cell, SRUppCell):
+        p = cell.proj_size
+        for stage in self.narrow(cell, before):
+            if stage[THEN]:
+                self.caches.append((stage, *[self.new(self.batch, stage[HEADS], 0, p // stage[HEADS])] * 2))
+            yield stage
+        part = cell.transform_module
+        weight = (part.linear3 if cell.attention else part.linear2).weight
+        n, before = p, self.norm(part.layer_norm)
+    else:
+        weight = cell.weight
+        if q := cell.projection_size:
+            yield self.stage(n, q, TARGET=self.buffer("narrow", q), **self.matrix(cell.weight_proj), **before)
+            n, before = q, {}
     factor = cell.scale_x if cell.rescale else torch.ones(1, dtype=self.dtype)
     yield self.stage(
-        q or n, d, k, RECURRENT=1, HIGHWAY=cell.has_skip_term and k == 3, TANH=cell.use_tanh, TARGET=u,
+        n, d, k, THEN=RECUR, HIGHWAY=cell.has_skip_term and k == 3, TANH=cell.use_tanh, TARGET=self.buffer("u", k * d),
         FACTOR=self.place(factor), VECTORS=self.place(cell.weight_c), GATE_BIAS=self.place(cell.bias),
-        STATE=self.place(state), **self.matrix(cell.weight), **before)
+        STATE=self.place(self.carried[0, i]), **self.matrix(weight), **before)
     if after:
         yield self.stage(d, d, **after)
+
+# %% ../../nbs/13a_models.decoder.ipynb #7cdaf230
+@patch
+def gated_layer(self: Decoder, i: int):
+    "The stages of a layer of LSTM or GRU: the product of its last output waits beside that of its input."
+    w, v, *biases = self.model.rnn.all_weights[i]
+    (_, n), d = w.shape, v.shape[1]
+    k = len(v) // d
+    h, beside, (b, a) = self.place(self.carried[0, i]), self.buffer("beside", k * d), map(self.place, biases)
+    yield self.stage(d, d, k, SOURCE=h, TARGET=beside, BIAS=a, **self.matrix(v.t()))
+    yield self.stage(n, d, k, THEN=LSTM if k == 4 else GRU, TARGET=self.buffer("u", k * d), BIAS=b, BESIDE=beside,
+                     STATE=self.place(self.carried[-1, i]), OUTPUT=h, **self.matrix(w.t()))
+
+# %% ../../nbs/13a_models.decoder.ipynb #ec40a68e
+@patch
+def reserve(self: Decoder, steps: int):
+    "Room for the keys and values of so many more steps."
+    if not self.caches or self.length + steps <= self.room:
+        return
+    self.room = 2 * (self.length + steps)
+    for i, (stage, *before) in enumerate(self.caches):
+        heads, e = stage[HEADS], stage[INPUTS] // stage[HEADS]
+        keys, values = self.new(self.batch, heads, e, self.room).mT, self.new(self.batch, heads, self.room, e)
+        for old, new in zip(before, (keys, values)):
+            new[:, :, :self.length] = old[:, :, :self.length]
+        stage[KEYS], stage[VALUES] = index(keys), index(values)
+        self.caches[i] = stage, keys, values
+    self.scores = self.new(self.batch, max(stage[HEADS] for stage, *_ in self.caches), self.room)
+
+
+@patch
+def mark(self: Decoder) -> tuple:
+    "Where the streams are."
+    return self.carried.clone(), self.length
+
+
+@patch
+def rewind(self: Decoder, mark: tuple):
+    "Go back to where the streams were."
+    self.carried.copy_(mark[0])
+    self.length = mark[1]
+
+# %% ../../nbs/13a_models.decoder.ipynb #039b311d
+@patch
+def state(self: Decoder):
+    "The state behind the last id that was read, as the model has it."
+    c, rnn = tuple(self.carried.clone()), self.model.rnn
+    if not isinstance(rnn, SRUpp):
+        return c if len(c) > 1 else c[0]
+    pairs = iter([[a[:, :, :self.length].clone() for a in pair] for _, *pair in self.caches])
+    keys, values = zip(*(next(pairs) if cell.attention and self.length else (None, None) for cell in rnn.rnn_lst))
+    return {"c": c[0], "cache": KVCache(keys, values)}
+
+
+@patch
+def resume(self: Decoder, state):
+    "Go on from a state of the model; None: from the start."
+    c, cache = (state["c"], state["cache"]) if isinstance(state, dict) else (state, None)
+    self.length = 0
+    if c is None:
+        self.carried.zero_()
+    else:
+        self.carried.copy_(torch.stack(c) if isinstance(c, tuple) else c[None])
+    if cache is not None:
+        self.reserve(cache.length)
+        self.length = cache.length
+        held = [pair for pair in zip(cache.keys, cache.values) if pair[0] is not None]
+        for (_, *own), pair in zip(self.caches, held):
+            for mine, given in zip(own, pair):
+                mine[:, :, :self.length] = given
 
 # %% ../../nbs/13a_models.decoder.ipynb #25021f11
 THREAD, CACHED = 1 << 19, 1 << 20  # multiplications of a step that are worth a thread; bytes that stay in its cache
@@ -449,20 +690,23 @@ THREAD, CACHED = 1 << 19, 1 << 20  # multiplications of a step that are worth a 
 def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numbers=None, choice=(1.0, 0, 1.0)):
     "All steps but the last of ids (T + 1, B); -1 is drawn, and stays if it cannot be."
     V, (temperature, top_k, top_p), library = self.model.vocab_size, choice, openmp()
+    steps = len(ids) - 1
     if ids.dtype != torch.long or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() or (ids >= V).any():
         raise ValueError(f"ids: {ids.dtype} of shape {tuple(ids.shape)}, up to {ids.max()}; expected int64 (T, "
                          f"{self.batch}), contiguous, below {V}")
+    self.reserve(steps)
     self.options[0] = max(temperature, torch.finfo(torch.float32).tiny) if temperature else 0.0
     self.options[1] = top_p
     useful = 1 if library is None or forked() else self.batch * self.size // THREAD
     threads = max(1, min(torch.get_num_threads(), useful))
     widest = max(stage[INPUTS] * stage[OUTPUTS] * stage[BLOCKS] for stage in self.stages) * self.stored.itemsize
     across = threads > 1 and (self.batch < 2 * threads or widest > CACHED)
-    entries = {PARTS: threads, ACROSS: across, IDS: index(ids), BATCH: self.batch, STEPS: len(ids) - 1, VOCAB: V,
+    entries = {PARTS: threads, ACROSS: across, IDS: index(ids), BATCH: self.batch, STEPS: steps, VOCAB: V,
                STAGES: len(self.stages), ROW: self.row, EMBEDDED: self.model.embedding.embedding_dim, APART: apart,
                TABLE: index(self.model.embedding.weight), TOP_K: min(top_k or V, V), LOGITS: index(logits),
                OPTIONS: index(self.options), ORDER: index(self.order),
-               NUMBERS: index(numbers)}
+               NUMBERS: index(numbers), SEEN: self.length, ROOM: self.room,
+               SCORES: index(self.scores) if self.caches else 0}
     entries |= dict(zip((X, H, NORMED, CHANCES), map(index, self.scratch)))
     if threads > 1:
         functions = {PAUSE: ctypes.CDLL(None).sched_yield, TEAM: library.omp_get_num_threads}
@@ -473,6 +717,7 @@ def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numb
         library.GOMP_parallel(task.address, ctypes.addressof(job), threads, 0)
     else:
         task.ctypes(ctypes.addressof(job))
+    self.length += steps
 
 # %% ../../nbs/13a_models.decoder.ipynb #f9c2df47
 @patch

@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from ..basics import check_finite, check_whole, evaluating
-from .decoder import Decoder, obstacle
+from ..basics import check_choice, check_finite, check_whole, evaluating
+from .decoder import Decoder, obstacle, usable
 
 # %% ../../nbs/13a_models.generate.ipynb #50b39437
 def likeliest(logits: torch.Tensor, count: int) -> torch.Tensor:
@@ -109,22 +109,28 @@ def window_size(batch: int, vocab_size: int) -> int:
 BLOCK, MOST = 1 << 25, 1 << 26  # multiplications of a block; of a step, beyond which the libraries' products are faster
 
 
-def suits(model, batch: int, generator) -> bool:
-    "Whether the compiled loop can take the model, and is worth it."
-    return ((generator is None or generator.device.type == "cpu") and obstacle(model) is None
-            and batch * sum(p.numel() for p in model.parameters()) <= MOST)
+def suits(model, batch: int, generator, weights: str | None = None) -> bool:
+    "Whether the compiled loop can take the model, and is worth it; with `weights` there is no other way."
+    near = generator is None or generator.device.type == "cpu"
+    if weights is None:
+        return near and usable(model) and batch * sum(p.numel() for p in model.parameters()) <= MOST
+    check_choice("weights", weights, ("int8",))
+    if reason := obstacle(model) or (None if near else f"the generator is on {generator.device}"):
+        raise ValueError(f"weights={weights!r}, expected None for this model: {reason}")
+    return True
 
 
-def by_decoder(model, prompts: torch.Tensor, t: int, state, end: int, choice: tuple):
+def by_decoder(decoder, prompts: torch.Tensor, t: int, end: int, choice: tuple, weights: str | None):
     "The columns [t, end) of `lockstep` as far as the compiled loop takes the model; returns from where to go on."
     *choice, generator = choice
-    B, length, decoder, x = prompts.shape[1], 1, None, prompts[t - 1]
+    model, B, length, x = decoder.model, prompts.shape[1], 1, prompts[t - 1]
     generator, drawing = generator or torch.default_generator, choice[0] != 0 and choice[1] != 1
-    while t < end and suits(model, B, generator):
+    while t < end and suits(model, B, generator, weights):
         with torch.inference_mode():
-            if decoder is None or decoder.versions != decoder.version():
-                decoder = Decoder(model, B)
-            state = torch.zeros_like(decoder.state) if state is None else state
+            if decoder.versions != decoder.version():
+                before, decoder = decoder, Decoder(model, B, weights)
+                decoder.resume(before.state())
+            start = decoder.mark()
             length = min(2 * length, max(1, BLOCK // (B * decoder.size)), end - t)
             ids, numbers = torch.full((length + 1, B), -1), torch.zeros(length, B, dtype=torch.float64)
             ids[0], given = x, prompts[t:t + length]
@@ -139,28 +145,31 @@ def by_decoder(model, prompts: torch.Tensor, t: int, state, end: int, choice: tu
                         generator.set_state(following)
                     ids[i + 1:] = -1
                     ids[i + 1:1 + len(given)] = given[i:]
-                    decoder.state.copy_(state)
+                    decoder.rewind(start)
                     decoder.write(ids, numbers, *choice)
                     broken = bool(ids.min() < 0)
                 if broken and ids[i + 1].min() < 0:
-                    decoder.state.copy_(state)
+                    decoder.rewind(start)
                     sample_next(decoder.read(ids[:i + 1])[-1], *choice)
             yield ids[i + 1].clone()
-        t, x, state = t + length, ids[length], decoder.state.clone()
-    return t, x, state
+        t, x = t + length, ids[length]
+    return t, x, decoder.state()
 
 # %% ../../nbs/13a_models.generate.ipynb #d3c0de03
-def lockstep(model, rows, choice: tuple, count: int) -> Iterator[torch.Tensor]:
+def lockstep(model, rows, choice: tuple, count: int, weights: str | None) -> Iterator[torch.Tensor]:
     "From the end of the shortest prompt on: every row's next symbol (B,), its prompt's own if it has one."
     prompts = pad_sequence(rows, padding_value=-1).to(next(model.parameters()).device)  # (L, B), -1: ended
     start = min(map(len, rows))
     x, state, window = prompts[:start], model.start_cache(), window_size(len(rows), model.vocab_size)
     end, t = start + count, start
-    if suits(model, len(rows), choice[3]):
+    if suits(model, len(rows), choice[3], weights):
         with evaluating(model), torch.inference_mode():
+            decoder = Decoder(model, len(rows), weights)
             for part in x[:-1].split(window) if start > 1 else ():
-                state = model(part, state)[1]
-        t, last, state = yield from by_decoder(model, prompts, start, state, end, choice)
+                state = model(part, state)[1] if weights is None else decoder.read(part)
+            if weights is None:
+                decoder.resume(state)
+        t, last, state = yield from by_decoder(decoder, prompts, start, end, choice, weights)
         x = last[None]
     for t in range(t, end):
         with evaluating(model), torch.inference_mode():
@@ -221,6 +230,7 @@ def stream(
     top_p: float = 1.0,
     generator: torch.Generator | None = None,  # as in `sample_next`
     stop: int | None = None,  # a row that has drawn this symbol repeats it until all rows have
+    weights: str | None = None,  # "int8": read in eight bits; None: as they are
 ) -> Iterator[torch.Tensor]:  # (B,) int64 on the CPU: the next symbol of each row
     "Continue prompts, symbol by symbol."
     check_options(temperature, top_k, top_p), check_whole("length", length, 0)
@@ -229,7 +239,8 @@ def stream(
     rows = check_prompts(prompts, model.vocab_size)
     lengths = torch.tensor([len(row) for row in rows])
     count = int(lengths.max() - lengths.min()) + length if length else 0
-    columns = aligned(lockstep(model, rows, (temperature, top_k, top_p, generator), count), lengths, length)
+    suits(model, len(rows), generator, weights)  # at once, not with the first symbol
+    columns = aligned(lockstep(model, rows, (temperature, top_k, top_p, generator), count, weights), lengths, length)
     return columns if stop is None else until_stop(columns, stop)
 
 # %% ../../nbs/13a_models.generate.ipynb #de993c46
@@ -242,9 +253,10 @@ def generate(
     top_k: int = 0,
     top_p: float = 1.0,
     stop: int | None = None,  # the last symbol of a row that draws it
+    weights: str | None = None,  # as in `stream`
 ) -> torch.Tensor | list:  # (length,) int64, shorter if stopped; a list of them if prompt is one
     "Continue a prompt, or each of a list."
-    columns = stream(model, prompt, length, temperature, top_k, top_p, generator, stop)
+    columns = stream(model, prompt, length, temperature, top_k, top_p, generator, stop, weights)
     with evaluating(model), torch.inference_mode():
         columns = list(columns)
     several = isinstance(prompt, (list, tuple))
@@ -294,7 +306,7 @@ def stream_text(
     prompt: str | bytes,
     length: int,  # symbols to add
     stop: str | bytes | None = None,  # one symbol, with which the text ends
-    **options,  # of `stream`: temperature, top_k, top_p, generator
+    **options,  # of `stream`: temperature, top_k, top_p, generator, weights
 ) -> Iterator[str]:  # pieces of text, none of them empty
     "Continue a text, piece by piece."
     ids, symbol = encode_prompt(vocab, prompt, stop)
@@ -321,13 +333,16 @@ def generate_text(
 def score(
     model: nn.Module,  # a language model
     ids: torch.Tensor,  # (L,)
+    weights: str | None = None,  # as in `stream`
 ) -> torch.Tensor:  # (L - 1,) float32, nats: how surprising each symbol but the first is
     "The negative log-likelihood of every symbol of a text after those before it."
     row, = check_prompts([ids], model.vocab_size)
     x, state, window = row.to(next(model.parameters()).device), model.start_cache(), window_size(1, model.vocab_size)
     parts = [torch.empty(0)]
+    decoder = Decoder(model, 1, weights) if weights is not None and suits(model, 1, None, weights) else None
     with evaluating(model), torch.inference_mode():
         for t in range(0, len(x) - 1, window):
-            logits, state = model(x[:-1][t:t + window, None], state)
+            part = x[:-1][t:t + window, None]
+            logits, state = model(part, state) if decoder is None else (decoder.read(part), None)
             parts.append(F.cross_entropy(logits[:, 0].float(), x[1:][t:t + window], reduction="none").cpu())
     return torch.cat(parts)
