@@ -2,7 +2,7 @@
 
 from sru_nb.models.quantize import FORMS, InferenceWeight, Int8Weight, quantize, steps
 
-# %% ../nbs/15a_models.quantize.ipynb #c76f6d0d
+# %% ../nbs/15a_models.quantize.ipynb #928926bc
 import copy
 import io
 import pickle
@@ -23,8 +23,9 @@ def product_by_loop(x, weight):  # (L, n), (n, m) -> (L, m)
             y[i, j] = t * s[j] * sum(round(a) * round(b) for a, b in zip((row / t).tolist(), (column / s[j]).tolist()))
     return y
 
-# %% ../nbs/15a_models.quantize.ipynb #07853862
+# %% ../nbs/15a_models.quantize.ipynb #d2bc8505
 from sru_nb.models.classifier import SentenceClassifier
+from sru_nb.models.generate import generate
 from sru_nb.models.language import LanguageModel
 from sru_nb.models.reader import Reader
 from sru_nb.sru import SRU
@@ -105,6 +106,8 @@ def test_pieces_equal_the_whole(name):
         y, state = small(piece, state)
         parts.append(y)
     close(torch.cat(parts), small(ids)[0], tol=1e-5)
+    written = generate(small, ids[:3, 0], 4, temperature=0)
+    assert torch.equal(written, small(torch.cat([ids[:3, 0], written])[:, None])[0][2:-1, 0].argmax(1))
 
 
 def test_pads_change_nothing():
@@ -115,7 +118,7 @@ def test_pads_change_nothing():
     close(h[:4, 1:2], small(x[:4, 1:2])[0], tol=1e-6)
     close(c[:, 1:2], small(x[:4, 1:2])[1], tol=1e-6)
 
-# %% ../nbs/15a_models.quantize.ipynb #51fcee03
+# %% ../nbs/15a_models.quantize.ipynb #03b70d8b
 @pytest.mark.parametrize("rows,inputs,outputs", [(0, 5, 3), (1, 1, 1), (3, 33, 5), (7, 64, 65)])
 @pytest.mark.parametrize("bits", [127, 63])
 def test_the_product_is_that_of_whole_numbers(rows, inputs, outputs, bits):

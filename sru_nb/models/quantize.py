@@ -7,7 +7,7 @@ __all__ = ['RULES', 'FORMS', 'check_cpu', 'steps', 'InferenceWeight', 'times', '
            'load', 'parameter_like', 'restored', 'as_matrix', 'Int8Weight', 'BFloat16Weight', 'matrices', 'stay',
            'quantize']
 
-# %% ../../nbs/15a_models.quantize.ipynb #b9002968
+# %% ../../nbs/15a_models.quantize.ipynb #0ad13929
 import copy
 import functools
 import math
@@ -25,7 +25,7 @@ from ..direct import OWN
 from ..sru import SRUCell
 from ..srupp import GateLinear
 
-# %% ../../nbs/15a_models.quantize.ipynb #3a6e78a7
+# %% ../../nbs/15a_models.quantize.ipynb #c4cf5040
 def check_cpu(
     dtype: str,  # "int8", "bfloat16" or "float32"
 ):
@@ -44,7 +44,7 @@ def steps() -> int:
     "How many steps an input has on either side of zero: no more than two products may have in 16 bits, without VNNI."
     return 127 if VNNI is not None and VNNI() else 63
 
-# %% ../../nbs/15a_models.quantize.ipynb #16780b1a
+# %% ../../nbs/15a_models.quantize.ipynb #798d88cb
 class InferenceWeight(torch.Tensor):
     "A float32 weight that is kept in fewer bits, and multiplies in its own way."
 
@@ -58,7 +58,7 @@ class InferenceWeight(torch.Tensor):
         last: bool,  # whether outputs are the last dimensions, as in SRU, or the first, as in nn.Linear
         *form,  # what the subclass keeps: a matrix (outputs, inputs)
     ):
-        self.sizes, self.last, self.form = tuple(shape), last, form
+        self.sizes, self.last, self.form, self.table = tuple(shape), last, form, None
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
@@ -91,7 +91,7 @@ class InferenceWeight(torch.Tensor):
         "The bytes of its numbers and their scales."
         return sum(part.nbytes for part in self.parts())
 
-# %% ../../nbs/15a_models.quantize.ipynb #89b0bb59
+# %% ../../nbs/15a_models.quantize.ipynb #1c9760c9
 def times(x: torch.Tensor, weight: InferenceWeight) -> torch.Tensor:  # (M, inputs) -> (M, outputs)
     "x @ weight, if no gradient is asked for."
     if type(x) not in (torch.Tensor, nn.Parameter) or x.dtype != torch.float32 or x.ndim != 2 or not weight.last:
@@ -125,7 +125,7 @@ def load(weight, source, non_blocking=False):
     "The values of a state dictionary."
     if not isinstance(weight, InferenceWeight):
         return NotImplemented
-    weight.form = type(weight).of(source, weight.last).form
+    weight.form, weight.table = type(weight).of(source, weight.last).form, None
     return weight
 
 
@@ -134,7 +134,7 @@ RULES = {
     torch.Tensor.flatten: flattened, torch.Tensor.view: flattened, torch.Tensor.t: turned, torch.Tensor.copy_: load,
     torch.Tensor.detach: lambda weight: weight.seen(weight.sizes, weight.last)}
 
-# %% ../../nbs/15a_models.quantize.ipynb #2fd8c44f
+# %% ../../nbs/15a_models.quantize.ipynb #d5be03b6
 def parameter_like(weight: InferenceWeight, old) -> InferenceWeight:
     "A parameter, if the old tensor was one."
     return nn.Parameter(weight, requires_grad=False) if isinstance(old, nn.Parameter) else weight
@@ -165,7 +165,7 @@ def __repr__(self: InferenceWeight, *, tensor_contents=None):
 
 torch.serialization.add_safe_globals([restored])
 
-# %% ../../nbs/15a_models.quantize.ipynb #c30e144a
+# %% ../../nbs/15a_models.quantize.ipynb #32f0d71e
 def as_matrix(
     weight: torch.Tensor,  # (inputs, ...) if `last`, else (outputs, inputs)
     last: bool,
@@ -214,7 +214,8 @@ class Int8Weight(InferenceWeight):
 
     def rows(self, ids: torch.Tensor) -> torch.Tensor:
         "Those of some outputs."
-        values, scale = self.parts()
+        self.table = self.table or self.parts()
+        values, scale = self.table
         return values[ids] * scale[ids, None]
 
     def multiply(self, x: torch.Tensor) -> torch.Tensor:  # (M, inputs) -> (M, outputs)
@@ -222,7 +223,7 @@ class Int8Weight(InferenceWeight):
         top = torch.linalg.vector_norm(x, math.inf, 1, True).clamp_min_(torch.finfo(x.dtype).tiny)
         return INT8_LINEAR(x / top, 1 / steps(), steps() + 1, *self.form).mul_(top)
 
-# %% ../../nbs/15a_models.quantize.ipynb #3f9ec4ed
+# %% ../../nbs/15a_models.quantize.ipynb #dfc2eae4
 class BFloat16Weight(InferenceWeight):
     "A weight of numbers of 16 bits."
 
@@ -258,7 +259,7 @@ class BFloat16Weight(InferenceWeight):
 FORMS = {"int8": Int8Weight, "bfloat16": BFloat16Weight}
 OWN.update(FORMS.values())  # `09_direct` takes them
 
-# %% ../../nbs/15a_models.quantize.ipynb #277a827c
+# %% ../../nbs/15a_models.quantize.ipynb #e79e79d6
 def matrices(
     module: nn.Module,
 ) -> Iterator[tuple[str, bool]]:  # name of a parameter, whether its outputs are the last dimensions
