@@ -2,15 +2,15 @@
 
 python results/language.py steps [SECONDS]             SRU, LSTM, SRU++ on the embedded corpus, SRU++ four times as long
 python results/language.py time SECONDS FILE [FILE...]  SRU, SRU++, LSTM, GRU for SECONDS on each file
-python results/language.py peers SECONDS FILE          these and the peers of 89_peers, also on the embedded corpus
+python results/language.py peers                       SRU, LSTM, GRU and the units of 89_peers for equal steps
 
 The first two run the job 40_enwik8, one run for each unit. `steps`, preset tiny, writes language.json: validation
 curves, and what SRU++'s attention and gates do on a line of the test part. `time`, preset tiny-text, writes units.json:
 each unit first tries two learning rates on the first file, for a third of the time each, and keeps the better one by
-validation. `peers` writes language_peers.json: each unit at 0.15M parameters tries three rates on the embedded corpus,
-for ten seconds each, and keeps the best by validation; then three seeds on both texts. Seconds are those of one thread
-of the CPU, since a busy machine changes these least, and the learning rate falls with them. The command goes on where
-its file ends.
+validation.
+`peers` writes language_peers.json: every unit at 0.15M parameters on two texts that come with Python, 800 steps, three
+seeds, after 200 steps at each of three learning rates, of which the best by validation is kept; then the time of a
+step, all taking turns. It needs no quiet machine, and goes on where its file ends.
 """
 
 import base64
@@ -28,7 +28,8 @@ import torch
 from accelerate.utils import recursively_apply
 
 from sru_nb.basics import write_json
-from sru_nb.data.streams import Streams, load_corpus
+from sru_nb.data.embedded import embedded_file, topic_texts
+from sru_nb.data.streams import Corpus, Streams, load_corpus, open_corpus
 from sru_nb.metrics import bits_per_char
 from sru_nb.models.language import (
     UNITS,
@@ -42,17 +43,16 @@ from sru_nb.models.language import (
     next_symbol_loss,
     with_unit,
 )
-from sru_nb.optim import build_optimizer
+from sru_nb.optim import build_optimizer, build_scheduler
 from sru_nb.peers import BLOCKS, register_units
-from sru_nb.speed import describe
+from sru_nb.speed import describe, median_seconds
 from sru_nb.trainer import load_best
 
 HERE = Path(__file__).resolve().parent
 EVERY = 200  # steps between validations
 RATES = 2.0, 3.0  # that each unit tries for a third of the time
-RATES_OF = {  # of `peers`, where not the usual three
-    "srupp": (0.0025, 0.006, 0.015), "attention": (0.0025, 0.006, 0.015), "lstm": (0.01, 0.025, 0.06),
-    "gru": (0.01, 0.025, 0.06), "lru": (0.0015, 0.004, 0.01), "rglru": (0.0015, 0.004, 0.01)}
+PEER_RATES = {unit: (0.005, 0.012, 0.03) for unit in ("sru", "lstm", "gru")}  # of `peers`; of the others:
+OTHERS = 0.002, 0.005, 0.012
 TIMED = dict(preset="tiny-text", average=0.998, every=500)
 
 
@@ -128,74 +128,92 @@ def small(unit: str, V: int) -> Preset:
     return peer(min(range(24, 257, 8), key=distance))
 
 
-def train_peer(unit: str, corpus: str, seed: int, rate: float, seconds: float) -> dict:
-    "A model trained for some seconds of one thread: warm-up for a twentieth of them, then the rate falls to 0."
-    data = load_corpus(corpus)
-    V, table = len(data.vocab), data.vocab.table
+def text_of(name: str) -> Corpus:
+    "The library's sources, or the documentation's paragraphs."
+    if name == "stdlib":
+        return load_corpus("embedded")
+    return open_corpus(embedded_file("docs", "".join(topic_texts().values()).encode()).path, "docs")
+
+
+def training_step(model, optimizer, window, state, rate: float):
+    "One update; the state to carry."
+    loss, state = next_symbol_loss(model, window, state)[:2]
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step(), optimizer.zero_grad()
+    return recursively_apply(torch.Tensor.detach, state)
+
+
+def train_peer(unit: str, corpus: str, seed: int, rate: float, steps: int) -> dict:
+    "A model after some steps, and its curve as [step, bits per character of the validation part]."
+    data, begin = text_of(corpus), time.perf_counter()
+    table, V = data.vocab.table, len(data.vocab)
     torch.manual_seed(seed)
     preset = small(unit, V)
     model, windows = build_model(preset, V), Streams(data.train, preset.batch_size, preset.unroll, table)
-    parts = {part: Streams(getattr(data, part)[:size], 16, preset.unroll, table) for part, size in (
-        ("valid", 16384), ("test", 65536))}
-    optimizer, state, step, spent, curve = build_optimizer(model, "adam", lr=rate), None, 0, 0.0, []
-    first = torch.randint(len(windows) - 1, ()).item()  # the seed chooses where reading begins, too
-
-    def measure(part):
-        return round(bits_per_char(mean_loss(model, parts[part])), 4)
-
-    while spent < seconds:
-        begin, i, part = time.process_time(), (first + step) % len(windows), spent / seconds
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(20 * part + 0.01, (1 - part) / 0.95)
-        loss, state = next_symbol_loss(model, windows[i], state if i else None)[:2]
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step(), optimizer.zero_grad()
-        state, step = recursively_apply(torch.Tensor.detach, state), step + 1
-        if step > 2:  # kernels are compiled and products are measured before the clock runs
-            spent += time.process_time() - begin
-        if spent >= (len(curve) + 1) * seconds / 4:
-            curve.append([step, round(spent, 1), measure("valid")])
-    return dict(unit=unit, corpus=data.name, seed=seed, rate=rate, layers=preset.num_layers, steps=step, curve=curve,
-                hidden_size=preset.hidden_size, parameters=sum(p.numel() for p in model.parameters()),
-                test_bpc=measure("test"))
+    parts = {part: Streams(getattr(data, part)[:32768], 16, preset.unroll, table) for part in ("valid", "test")}
+    optimizer, schedule = build_optimizer(model, "adam", lr=rate), build_scheduler("inverse_sqrt", warmup=50)
+    first = torch.randint(len(windows) - 1, (), generator=torch.Generator().manual_seed(seed)).item()
+    state, curve = None, []  # the seed chooses where reading begins, too
+    for step in range(1, steps + 1):
+        i = (first + step - 1) % len(windows)
+        state = training_step(model, optimizer, windows[i], state if i else None, rate * schedule(step))
+        if step % 100 == 0:
+            curve.append([step, round(bits_per_char(mean_loss(model, parts["valid"])), 4)])
+    return dict(unit=unit, corpus=corpus, seed=seed, rate=rate, hidden_size=preset.hidden_size, curve=curve,
+                parameters=sum(p.numel() for p in model.parameters()), seconds=time.perf_counter() - begin,
+                test_bpc=round(bits_per_char(mean_loss(model, parts["test"])), 4))
 
 
-def missing(done: dict, files: list[str]):
-    "Yield what is still to be done: a key of the results, and arguments of `train_peer`."
-    units = "sru", "srupp", "lstm", "gru", *BLOCKS
-    tried = {(row["unit"], row["rate"]): row["curve"][-1][2] for row in done["tried"]}
-    made = {(row["unit"], row["file"], row["seed"]) for row in done["models"]}
-    for unit in units:
-        for rate in RATES_OF.get(unit, (0.004, 0.01, 0.025)):
-            if (unit, rate) not in tried:
-                yield "tried", (unit, files[0], 0, rate, 10.0)
-                tried[unit, rate] = done["tried"][-1]["curve"][-1][2]
-    best = {unit: min((bpc, rate) for (name, rate), bpc in tried.items() if name == unit)[1] for unit in units}
-    for seed, file, unit in itertools.product((1, 2, 3), files, units):
-        if (unit, Path(file).name, seed) not in made:
-            yield "models", (unit, file, seed, best[unit], done["seconds"])
+def time_steps(units: tuple[str, ...]) -> dict[str, float]:
+    "Seconds of one training step of each unit, on one thread, in turns."
+    def stepper(unit):
+        preset = small(unit, 100)
+        model, window = build_model(preset, 100), torch.randint(100, (2, preset.unroll, preset.batch_size))
+        optimizer, state = build_optimizer(model, "adam", lr=0.001), None
+
+        def step():
+            nonlocal state
+            state = training_step(model, optimizer, tuple(window), state, 0.001)
+        return step
+
+    return median_seconds({unit: stepper(unit) for unit in units}, torch.device("cpu"), 9)
 
 
-def equal_cpu_time(seconds: float, file: str, limit: float = float("inf")):
+def compare_peers(limit: float):
     "All units on both texts, until all is done or `limit` seconds are over."
     register_units()
     torch.set_num_threads(1)
-    path, begin = HERE / "language_peers.json", time.perf_counter()
-    done = json.loads(path.read_text()) if path.exists() else describe(torch.device("cpu")) | dict(
-        seconds=seconds, tried=[], models=[])
-    for kind, arguments in missing(done, ["embedded", file]):
+    units, path, begin = ("sru", "lstm", "gru", *BLOCKS), HERE / "language_peers.json", time.perf_counter()
+    done = json.loads(path.read_text()) if path.exists() else describe(torch.device("cpu")) | dict(tried=[], models=[])
+
+    def missing():
+        for unit in units:
+            for rate in PEER_RATES.get(unit, OTHERS):
+                if not any((row["unit"], row["rate"]) == (unit, rate) for row in done["tried"]):
+                    yield "tried", (unit, "stdlib", 0, rate, 200)
+        for seed, corpus, unit in itertools.product((1, 2, 3), ("stdlib", "docs"), units):
+            best = min((row["curve"][-1][1], row["rate"]) for row in done["tried"] if row["unit"] == unit
+                       and row["rate"] in PEER_RATES.get(unit, OTHERS))[1]
+            if not any((row["unit"], row["corpus"], row["seed"], row["rate"]) == (unit, corpus, seed, best)
+                       for row in done["models"]):
+                yield "models", (unit, corpus, seed, best, 800)
+
+    for kind, arguments in missing():
         if time.perf_counter() - begin > limit:
             return
-        done[kind].append(train_peer(*arguments) | dict(file=Path(arguments[1]).name))
-        print(kind, *arguments, done[kind][-1]["curve"], flush=True)
+        done[kind].append(train_peer(*arguments))
+        print(kind, *arguments, done[kind][-1]["curve"][-1], flush=True)
         write_json(path, done)
+    write_json(path, done | dict(step_seconds=time_steps(units)))
     print("all done")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["peers"] and len(sys.argv) == 4:
-        equal_cpu_time(float(sys.argv[2]), sys.argv[3], float(os.environ.get("LIMIT", "inf")))
+    if sys.argv[1:] == ["peers"]:
+        compare_peers(float(os.environ.get("LIMIT", "inf")))
         sys.exit()
     if sys.argv[1:2] == ["steps"]:
         chosen, arguments = equal_steps, [float(seconds) for seconds in sys.argv[2:3]]
