@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UNITS', 'STEMS', 'CONV_STRIDES', 'PRESETS', 'scan', 'ScanLayer', 'Depthwise', 'ScanPair', 'SequencerBlock',
-           'drop_path', 'Stem', 'Halving', 'Normalise', 'ImageClassifier', 'check_arguments', 'preset_for',
+           'drop_path', 'Stem', 'Halving', 'Normalise', 'ImageClassifier', 'check_arguments', 'Pyramid', 'preset_for',
            'ImageCosts', 'block_costs', 'image_costs', 'count_parameters', 'multiply_adds', 'with_unit',
            'PixelClassifier', 'class_loss', 'predict_logits', 'pixel_gradients', 'plot_pictures']
 
@@ -240,7 +240,7 @@ class ImageClassifier(nn.Module, HubModel, pipeline_tag="image-classification", 
     ):
         super().__init__()
         self.num_classes = check_whole("num_classes", num_classes, 1)
-        self.unit = check_arguments(widths, depths, unit, mixer)
+        self.unit, self.widths = check_arguments(widths, depths, unit, mixer), tuple(widths)
         self.input = Normalise(channels, mean, std)
         self.stem = Stem(stem, channels, widths[0], patch)
         self.halvings = nn.ModuleList(nn.Identity() if a == b else Halving(a, b) for a, b in zip(widths, widths[1:]))
@@ -297,6 +297,36 @@ def forward(
     h = zero_at_pads(self.norm(x), mask_pad)
     mean = h.mean((0, 1)) if mask_pad is None else h.sum((0, 1)) / (~mask_pad).sum((0, 1)).clamp(min=1)[:, None]
     return self.head(self.dropout(mean))
+
+# %% ../../nbs/16_models.vision.ipynb #571b65bb
+class Pyramid(nn.Module):
+    "One map at the first stage's positions, of what all stages have found."
+
+    def __init__(
+        self,
+        backbone: ImageClassifier,  # of which the stages are used, and trained
+        width: int = 48,  # channels of the map, even
+    ):
+        super().__init__()
+        self.backbone = backbone
+        self.maps = nn.ModuleList(nn.Sequential(nn.LayerNorm(C), Linear(C, width)) for C in backbone.widths)
+        self.pair = ScanPair(backbone.unit, width)
+
+    def forward(
+        self,
+        pictures: torch.Tensor,  # as of `ImageClassifier`
+        mask_pad: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:  # x (H, W, B, width), H and W of the first stage; its mask (H, W, B)
+        above = None
+        for layer, (x, pads) in zip(reversed(self.maps), reversed(self.backbone.features(pictures, mask_pad))):
+            x = layer(x)
+            if above is not None:
+                for axis in (0, 1):
+                    times = -(-x.shape[axis] // above.shape[axis])  # 2, or 1 where no halving was between the stages
+                    above = above.repeat_interleave(times, axis).narrow(axis, 0, x.shape[axis])
+                x = x + above
+            above = zero_at_pads(x, pads)
+        return self.pair(above, pads), pads
 
 # %% ../../nbs/16_models.vision.ipynb #75c5620f
 PRESETS = {
