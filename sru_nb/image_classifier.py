@@ -6,7 +6,6 @@
 __all__ = ['as_bytes', 'picture_array', 'read_pictures', 'ImageClassifier', 'restore']
 
 # %% ../nbs/51_image_classifier.ipynb #02ad6531
-import copy
 import math
 import time
 from dataclasses import replace
@@ -24,10 +23,10 @@ from .models.hub import HubError
 from .models.vision import ImageClassifier as Network
 from .models.vision import PRESETS, class_loss, predict_logits, preset_for, with_unit
 from .optim import build_optimizer, build_scheduler
-from .text_classifier import Labels, hold_out, train_epochs
+from .text_classifier import Labels, NetworkEstimator, hold_out, train_epochs
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.base import ClassifierMixin
     from sklearn.utils import check_random_state
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
@@ -99,7 +98,7 @@ def read_pictures(
                     sizes=sizes)
 
 # %% ../nbs/51_image_classifier.ipynb #463ec76c
-class ImageClassifier(ClassifierMixin, BaseEstimator):
+class ImageClassifier(ClassifierMixin, NetworkEstimator):
     "Classes of pictures by scans of SRU or one of its peers, with the conventions of scikit-learn."
 
     def __init__(
@@ -171,17 +170,6 @@ def check_parameters(self: ImageClassifier) -> SimpleNamespace:  # NumPy's numbe
     for name in ("validation_fraction", "label_smoothing"):
         check_probability(name, values[name])
     return SimpleNamespace(**values)
-
-
-@patch
-def find_device(self: ImageClassifier) -> torch.device:
-    "Where to compute."
-    if self.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(self.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={self.device!r}, but PyTorch finds no GPU; expected 'auto' or 'cpu'")
-    return device
 
 
 @patch
@@ -296,12 +284,3 @@ def restore(cls: type, model: Network, source: str, device: str) -> ImageClassif
     classifier.__dict__ |= {"model_": model.eval(), "labels_": Labels("single", classes), "classes_": classes,
                             "history_": vocab["history"], "n_iter_": len(vocab["history"]), "_size": vocab["size"]}
     return classifier
-
-
-@patch
-def __getstate__(self: ImageClassifier) -> dict:
-    "What pickle, and so joblib, keeps: a model on a GPU as one on the CPU."
-    state = dict(BaseEstimator.__getstate__(self))
-    if "model_" in state and next(self.model_.parameters()).is_cuda:
-        state["model_"] = copy.deepcopy(self.model_).cpu()
-    return state

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PLAIN_TYPES', 'RULES', 'read_texts', 'label_column', 'distinct_labels', 'label_rows', 'Labels', 'hold_out',
            'class_weights', 'train_epochs', 'held_out_values', 'mapping_vectors', 'build_classifier', 'encode_texts',
-           'TextClassifier', 'encode_pair', 'check_sample_weight', 'vocab_of', 'unpack_vocab']
+           'NetworkEstimator', 'TextClassifier', 'encode_pair', 'check_sample_weight', 'vocab_of', 'unpack_vocab']
 
 # %% ../nbs/50_text_classifier.ipynb #b24a9c31
 import copy
@@ -344,8 +344,28 @@ def encode_texts(words: Vocabulary, texts: list[str], tokens: str, max_length: i
     "Texts as numbers, each with the label 0."
     return encode(words, Examples([tokenize(text, tokens) for text in texts], [0] * len(texts)), max_length)
 
+# %% ../nbs/50_text_classifier.ipynb #602880d2
+class NetworkEstimator(BaseEstimator):
+    "An estimator with a network `model_` and a parameter `device`."
+
+    def find_device(self) -> torch.device:
+        "Where to compute."
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device(self.device)
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(f"device={self.device!r}, but PyTorch finds no GPU; expected 'auto' or 'cpu'")
+        return device
+
+    def __getstate__(self) -> dict:
+        "What pickle, and so joblib, keeps: a model on a GPU as one on the CPU."
+        state = dict(super().__getstate__())
+        if "model_" in state and next(self.model_.parameters()).is_cuda:
+            state["model_"] = copy.deepcopy(self.model_).cpu()
+        return state
+
 # %% ../nbs/50_text_classifier.ipynb #65bce790
-class TextClassifier(ClassifierMixin, BaseEstimator):
+class TextClassifier(ClassifierMixin, NetworkEstimator):
     "Classes of texts by SRU or one of its peers, with the conventions of scikit-learn."
 
     def __init__(
@@ -418,17 +438,6 @@ def check_parameters(self: TextClassifier) -> SimpleNamespace:  # NumPy's number
         check_probability(name, values[name])
     check_choice("tokens", values["tokens"], TOKENS)
     return SimpleNamespace(**values)
-
-
-@patch
-def find_device(self: TextClassifier) -> torch.device:
-    "Where to compute."
-    if self.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(self.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={self.device!r}, but PyTorch finds no GPU; expected 'auto' or 'cpu'")
-    return device
 
 
 @patch
@@ -645,15 +654,6 @@ def _restore(cls: type, model: SentenceClassifier, source: str, device: str) -> 
         raise HubError(f"{source} has parameters of another version of {cls.__name__}: {error}") from error
     classifier.__dict__ |= fitted | {"model_": model}
     return classifier
-
-
-@patch
-def __getstate__(self: TextClassifier) -> dict:
-    "What pickle, and so joblib, keeps: a model on a GPU as one on the CPU."
-    state = dict(BaseEstimator.__getstate__(self))
-    if "model_" in state and next(self.model_.parameters()).is_cuda:
-        state["model_"] = copy.deepcopy(self.model_).cpu()
-    return state
 
 # %% ../nbs/50_text_classifier.ipynb #d62aaae0
 _KIM = [["replace", r"[^A-Za-z0-9(),!?'`]", " "], ["replace", r"('s|'ve|n't|'re|'d|'ll)", r" \1"]]

@@ -86,7 +86,7 @@ def clip_boxes(
     kept[:, :4] = np.clip(kept[:, :4], 0, (width, height, width, height))
     return kept
 
-
+# %% ../../nbs/23c_data.augment.ipynb #c3e31f52
 @dataclass(frozen=True)
 class Augment:
     "What may happen to a picture on its way into a batch, and to its mask and boxes with it."
@@ -195,7 +195,7 @@ def tint(
         values = grey + saturation * (values - grey)
     return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
 
-
+# %% ../../nbs/23c_data.augment.ipynb #76f91c98
 @patch
 def wipe(
     self: Augment,

@@ -367,7 +367,7 @@ def read_idx_folder(
                              f"{', '.join(sets['train'].classes)}")
     return sets, [path for path in paths if path]
 
-
+# %% ../../nbs/24_data.images.ipynb #badb6280
 def load_published(
     name: str,  # "fashion-mnist", "mnist", "cifar10" or "cifar100"; else what the set of an IDX folder is to be called
     folder: str | Path | None = None,  # has the files; None: verified download
@@ -411,7 +411,7 @@ def file_set(
             sizes[i], grey = image.size[:: 1 if turned else -1], grey and image.mode in GREY
     return replace(images, channels=1 if grey else 3, sizes=sizes)
 
-
+# %% ../../nbs/24_data.images.ipynb #57bd3701
 def file_corpus(
     name: str,
     parts: dict[str, list[tuple[Any, str | int]]],  # part -> source and class of each picture
@@ -469,7 +469,7 @@ def load_folder(
     rows = {part: class_folders(path) for part, path in (parts if "train" in parts else {"train": folder}).items()}
     return file_corpus(folder.name, rows, valid_share)
 
-
+# %% ../../nbs/24_data.images.ipynb #d934be95
 def load_picture_table(
     path: str | Path,  # ends in .csv, .tsv, .jsonl or .parquet
     path_column: str = "path",  # with paths, from the table's folder
@@ -571,7 +571,7 @@ class ImageBatch(NamedTuple):
     mask_pad: torch.Tensor | None  # (B, H, W) bool, True where there is no picture; None: all are of one size
     indices: np.ndarray  # (B,) of the pictures in their set
 
-
+# %% ../../nbs/24_data.images.ipynb #c23e04c3
 class Batches(ResumableBatches):
     "Batches of pictures, with a position that can be saved; iterating is one epoch."
 

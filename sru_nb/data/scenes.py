@@ -77,7 +77,7 @@ def draw_scene(
     picture += rng.normal(0, rng.uniform(0, 12), picture.shape)
     return Scene(np.rint(picture.clip(0, 255)).astype(np.uint8), mask, np.array(boxes, np.float32))
 
-
+# %% ../../nbs/24a_data.scenes.ipynb #952895d5
 @dataclass(frozen=True)
 class Scenes:
     "Scenes by number, each made when it is asked for."

@@ -176,7 +176,7 @@ def as_matrix(
         raise ValueError(f"a weight of shape {tuple(weight.shape)} holds NaN or infinity, expected finite numbers")
     return (matrix.t() if last else matrix).contiguous()
 
-
+# %% ../../nbs/15a_models.quantize.ipynb #6c30c51d
 class Int8Weight(InferenceWeight):
     "A weight of whole numbers from -127 to 127, with a scale for each output."
 
@@ -277,7 +277,7 @@ def stay(model: nn.Module, mode: bool = True) -> nn.Module:
                            "train that, and quantize it afterwards")
     return nn.Module.train(model, False)
 
-
+# %% ../../nbs/15a_models.quantize.ipynb #ceb7d444
 def quantize(
     model: nn.Module,  # float32, on the CPU: SRU, SRU++, whatever has such layers or linear ones
     dtype: str = "int8",  # or "bfloat16"; "float32": ordinary weights again, of the rounded numbers

@@ -174,7 +174,7 @@ class Stem(nn.Module):
         mask_pad = mask_pad[:, :: self.patch, :: self.patch].permute(1, 2, 0).contiguous()
         return zero_at_pads(x, mask_pad), mask_pad
 
-
+# %% ../../nbs/16_models.vision.ipynb #587d01d1
 class Halving(nn.Module):
     "Half as many rows and columns: norm, and a linear map of 2x2 neighbours."
 
@@ -253,7 +253,7 @@ class ImageClassifier(nn.Module, HubModel, pipeline_tag="image-classification", 
         self.norm, self.head = nn.LayerNorm(widths[-1]), nn.Linear(widths[-1], num_classes)
         self.dropout = nn.Dropout(check_probability("dropout", dropout))
 
-
+# %% ../../nbs/16_models.vision.ipynb #2bfc2faf
 def check_arguments(widths: Sequence[int], depths: Sequence[int], unit: str, mixer: str) -> str:  # the unit
     "Refuse sizes that do not fit together."
     check_choice("unit", unit, UNITS[:3] if check_choice("mixer", mixer, ("scan", "sequencer")) != "scan" else UNITS)
@@ -496,7 +496,7 @@ def predict_logits(
         raise ValueError("batches holds no batch, expected at least one")
     return tuple(map(torch.cat, zip(*parts)))
 
-
+# %% ../../nbs/16_models.vision.ipynb #8f3300d3
 def pixel_gradients(
     model: nn.Module,
     pictures: torch.Tensor,  # (B, channels, H, W)
