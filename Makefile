@@ -51,13 +51,17 @@ clean:
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The pinned list first, of which pip need not find out whether it fits together: that takes longer than to load it.
-# The second call adds what another system needs. Nothing is compiled before it is imported, few of the files are.
+# It is loaded by two calls side by side, one for the two that are as large as all the others together.
+# The last call adds what another system needs. Nothing is compiled before it is imported, few of the files are.
 $(READY): setup.py settings.ini constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
 	    f'the pinned versions need Python 3.11 or later, this is {sys.version}: set PYTHON')"
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps -r constraints.txt
+	grep -E '^(torch|cupy)' constraints.txt > $(VENV)/large.txt
+	grep -vE '^(torch|cupy)' constraints.txt > $(VENV)/others.txt
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps -r $(VENV)/large.txt & \
+	    $(BIN)/python -m pip install --quiet --no-compile --no-deps -r $(VENV)/others.txt && wait $$!
 	$(BIN)/python -m pip install --quiet --no-compile --no-build-isolation -e '.[train,dev]'
 	@touch $@
 
