@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from sru_nb.testing import raises
+from sru_nb.testing import close, raises
 
 # %% ../nbs/23c_data.augment.ipynb #c844667e
 def test_the_numbers_of_a_picture_depend_on_nothing_but_its_place():
@@ -20,12 +20,13 @@ def test_the_numbers_of_a_picture_depend_on_nothing_but_its_place():
 
 
 def test_the_numbers_are_those_of_splitmix64_and_look_random():
-    state = int(np.random.SeedSequence([0, 0]).generate_state(1, np.uint64)[0])
-    for name in CHANCES.names:  # the generator as it is published, one number after the other
-        state = (state + 0x9E3779B97F4A7C15) % 2**64
-        z = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
-        assert chances(0, 0, [0])[name][0] == ((z ^ z >> 31) // 2**12 + 0.5) / 2**52
+    for start, names in (([0, 0], CHANCES.names[:23]), ([0, 0, 1], CHANCES.names[23:])):
+        state = int(np.random.SeedSequence(start).generate_state(1, np.uint64)[0])
+        for name in names:  # the generator as it is published, one number after the other
+            state = (state + 0x9E3779B97F4A7C15) % 2**64
+            z = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+            z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+            assert chances(0, 0, [0])[name][0] == ((z ^ z >> 31) // 2**12 + 0.5) / 2**52
     table = chances(0, 0, np.arange(20000)).view(float).reshape(20000, -1)
     assert 0 < table.min() and table.max() < 1
     assert abs(table.mean(0) - 0.5).max() < 0.01 and abs(table.std(0) - 12**-0.5).max() < 0.005
@@ -83,22 +84,72 @@ def test_two_flips_are_none_and_a_shift_fills_up():
 
 
 def test_boxes_and_masks_go_where_the_picture_goes():
-    size, rng, augment = (40, 50), np.random.default_rng(0), Augment(size=(60, 64), crop_share=0.3, shift=8, flip=True)
-    for place in range(60):
+    size, rng = (40, 50), np.random.default_rng(0)
+    augments = (Augment(size=(60, 64), crop_share=0.3, shift=8, flip=True),
+                Augment(scale_low=0.7, scale_high=1.9, crop=(60, 64), rotate=20, flip=True, flip_down=True))
+    for place in range(120):
+        augment = augments[place % 2]
         left, top = rng.integers(0, 30, 2)
         mask = np.zeros(size, np.uint8)
-        mask[top : top + 10, left : left + 20] = 1
+        y, x = np.mgrid[:40, :50] + 0.5
+        inside = ((y - top - 5) / 5) ** 2 + ((x - left - 10) / 10) ** 2 < 1  # an ellipse
+        mask[inside if place % 2 else (abs(y - top - 5) < 5) & (abs(x - left - 10) < 10)] = 1
         box = np.array([[left, top, left + 20, top + 10, 5]])
         picture, moved, boxes = augment(mask[..., None] * 255, chances(2, 0, [place]), mask, box)
         rows, columns = np.nonzero(moved == 1)
         assert ((picture[..., 0] > 200) <= (moved == 1)).mean() > 0.99  # only at edges a pixel is half of each
         if len(boxes):
-            expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            assert abs(boxes[0, :4] - expected).max() <= 2 and boxes[0, 4] == 5
+            found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            assert abs(boxes[0, :4] - found).max() <= 2 and boxes[0, 4] == 5
         else:
             assert len(rows) < 0.75 * 200 * 64 * 60 / (0.3 * 40 * 50)
     kept = augment(mask[..., None], chances(2, 0, [0]), boxes=np.zeros((0, 5)))
     assert kept[1] is None and kept[2].shape == (0, 5)
+
+
+def test_two_flips_are_a_half_turn_of_picture_mask_and_boxes():
+    picture, chance, boxes = noise_pictures()[0], chances(0, 0, [0]), np.array([[1, 2, 5, 9, 7], [3, 1, 15, 4, 8.0]])
+    chance["flip"], chance["flip_down"], chance["turn"] = 0.1, 0.1, 1
+    flipped = Augment(flip=True, flip_down=True)(picture, chance, picture[..., 0], boxes)
+    turned = Augment(rotate=180)(picture, chance, picture[..., 0], boxes)
+    assert np.array_equal(flipped[0], picture[::-1, ::-1]) and flipped[2].tolist()[0] == [13, 7, 17, 14, 7]
+    for one, other in zip(flipped, turned):
+        close(one.astype(np.float32), other.astype(np.float32), 1e-6)
+
+
+def test_a_turned_mask_is_filled_with_what_is_ignored_and_gets_no_class():
+    augment, chance = Augment(rotate=40), chances(0, 0, np.arange(20))
+    for place in range(20):
+        picture = np.full((30, 40, 1), 200, np.uint8)
+        mask = np.random.default_rng(place).choice([3, 7], (30, 40)).astype(np.uint8)
+        seen, turned, _ = augment(picture, chance[place : place + 1], mask)
+        assert set(np.unique(turned)) <= {3, 7, IGNORE} and seen.shape == picture.shape
+        outside = turned == IGNORE  # there the picture is black, but for the edge, where it is half so
+        assert (outside == (seen[..., 0] < 100)).mean() > 0.98
+        assert outside.any() or abs(chance["turn"][place] - 0.5) < 0.05
+
+
+def test_the_window_is_as_large_as_it_should_be_whatever_the_factor():
+    picture, chance = noise_pictures()[0], chances(0, 0, np.arange(50))
+    augment, sides = Augment(scale_low=0.5, scale_high=2.0, crop=(12, 20)), []
+    for place in range(50):
+        seen, mask, _ = augment(picture, chance[place : place + 1], np.zeros((16, 18), np.uint8))
+        assert seen.shape == (12, 20, 3) and mask.shape == (12, 20)
+        height, width, top, left, _ = (values[0] for values in augment.windows(chance[place : place + 1], (16, 18)))
+        sides.append(height)
+        rows, columns = np.nonzero(mask != IGNORE)
+        assert np.ptp(rows) + 1 == min(height, 12) and np.ptp(columns) + 1 == min(width, 20)
+        assert rows[0] == max(-top, 0) and columns.min() == max(-left, 0) and not seen[mask == IGNORE].any()
+    assert 8 <= min(sides) < 10 and 28 < max(sides) <= 32 and 20 <= sum(side < 16 for side in sides) <= 30
+    assert augment.plain() == Augment() and Augment(8, crop=4).plain() == Augment(8)
+    part = Augment(crop=(9, 7))(picture, chance[:1])  # a part of the picture, as it is
+    assert any(np.array_equal(part, picture[top : top + 9, left : left + 7]) for top in range(8) for left in range(12))
+
+
+def test_saved_positions_name_a_wish_only_where_it_is_one():
+    earlier = "size=0, crop_share=1.0, shift=0, flip=False, colour=0.0, erase=0.0, rand_augment=False"
+    assert str(Augment()) == f"Augment({earlier})"
+    assert str(Augment(rotate=3, flip_down=True)) == f"Augment({earlier}, rotate=3, flip_down=True)"
 
 
 def test_colours_change_as_they_should():
@@ -143,6 +194,8 @@ def test_rand_augment_follows_the_numbers_or_names_its_extra():
     (dict(size=(3, 0)), "size=(3, 0), expected a whole number"), (dict(size=-1), "size=-1"),
     (dict(size=(1, 2, 3)), "size=(1, 2, 3)"),
     (dict(shift=0.5), "shift=0.5"), (dict(crop_share=0), "crop_share=0"), (dict(crop_share=1.5), "crop_share=1.5"),
+    (dict(crop=(0, 5)), "crop=(0, 5)"), (dict(scale_low=0), "scale_low=0"),
+    (dict(scale_low=1.5), "scale_high=1.0"), (dict(rotate=190), "rotate=190"),
     (dict(colour=2), "colour=2"), (dict(erase=float("nan")), "erase=nan")])
 def test_a_wish_that_cannot_be_met_is_refused(arguments, message):
     with raises(ValueError, message):

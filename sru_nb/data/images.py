@@ -593,7 +593,7 @@ class Batches(ResumableBatches):
         augment = augment or Augment()
         if seed is None:
             augment, mixup, cutmix, repeats = augment.plain(), 0.0, 0.0, 1
-        if (mixup or cutmix) and not (images.size or augment.size):
+        if (mixup or cutmix) and not (images.size or augment.size or augment.crop):
             raise ValueError(f"mixup={mixup}, cutmix={cutmix}: these pictures have unlike sizes, expected "
                              "augment=Augment(size=...) that makes them one")
         self.images, self.augment, self.mixup, self.cutmix = images, augment, mixup, cutmix
