@@ -77,6 +77,12 @@ def test_a_mask_is_its_indices_and_an_unknown_value_is_named(tmp_path):
     coloured.convert("RGB").save(path)
     with raises(ValueError, "mask.png: a mask of mode RGB, expected grey or a palette"):
         read_mask(path, 4)
+    table = np.array([(255 - i, i, 7) for i in (0, 1, 2, 3, 255)])
+    assert np.array_equal(read_mask(path, 5, colours=table), np.where(mask == 255, 4, mask))
+    with raises(ValueError, "mask.png: the colour [0, 255, 7] in row 1, column 0, expected one of the 4 in the table"):
+        read_mask(path, 4, colours=table[:4])
+    Image.fromarray(mask > 1).save(tmp_path / "two.png")
+    assert read_mask(tmp_path / "two.png", 2).tolist() == [[0, 0, 1], [1, 1, 0]]
     path.write_bytes(path.read_bytes()[:50])
     with raises(ValueError, "mask.png: cannot be read"):
         read_mask(path, 4)

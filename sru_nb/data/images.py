@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['GREY', 'COLOUR', 'MNIST_FILES', 'TORONTO', 'PUBLISHED', 'CLASSES', 'opened', 'decode', 'ImageSet',
            'ImageCorpus', 'divided', 'sklearn_digits', 'read_idx', 'checked_labels', 'idx_set', 'cifar_files',
-           'read_cifar', 'known_files', 'idx_paths', 'read_idx_folder', 'load_published', 'file_set', 'file_corpus',
-           'class_folders', 'load_folder', 'load_picture_table', 'load_picture_hub', 'load_images', 'ImageBatch',
-           'Batches']
+           'read_cifar', 'known_files', 'idx_paths', 'read_idx_folder', 'load_published', 'picture_header', 'file_set',
+           'file_corpus', 'class_folders', 'load_folder', 'load_picture_table', 'load_picture_hub', 'load_images',
+           'ImageBatch', 'Batches']
 
 # %% ../../nbs/24_data.images.ipynb #e7a2c8f2
 import gzip
@@ -393,6 +393,17 @@ def load_published(
     return ImageCorpus(name, digest_of_files(files), parts, files, remark)
 
 # %% ../../nbs/24_data.images.ipynb #10419358
+def picture_header(
+    source: str | Path | bytes,  # of `decode`
+    name: str,  # for messages
+) -> tuple[tuple[int, int], bool]:  # height and width as decoded, and whether it is grey
+    "What the first bytes of a picture say."
+    with opened(source, name) as image:
+        exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}  # or it is decoded for that
+        turned = exif.get(0x0112, 1) > 4  # the camera was
+        return tuple(image.size[:: 1 if turned else -1]), image.mode in GREY
+
+
 def file_set(
     sources: list[str | Path | bytes],  # of `decode`
     values: list[str | int],  # their classes
@@ -405,10 +416,8 @@ def file_set(
     images = ImageSet(list(map(str, classes)), labels, sources, 1, origin)
     sizes, grey = np.zeros((len(sources), 2), np.int64), True
     for i, source in enumerate(sources):
-        with opened(source, images.name(i)) as image:
-            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}  # or it is decoded for that
-            turned = exif.get(0x0112, 1) > 4  # the camera was
-            sizes[i], grey = image.size[:: 1 if turned else -1], grey and image.mode in GREY
+        sizes[i], without_colour = picture_header(source, images.name(i))
+        grey = grey and without_colour
     return replace(images, channels=1 if grey else 3, sizes=sizes)
 
 # %% ../../nbs/24_data.images.ipynb #57bd3701
