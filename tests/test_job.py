@@ -168,6 +168,7 @@ def test_plain_papermill_is_checked_in_the_next_cell(tmp_path):
     (["python", "-m", "papermill", "--help-notebook", "--parameters_raw", "unit", "1", "a.ipynb"], {"unit": "1"}),
     (["python", "-m", "sru_nb.run", "a.ipynb", "b.ipynb", "-p", "seed", "1e3"], {}), (["python", "mine.py"], {})])
 def test_the_command_line_of_papermill_is_read(words, written, monkeypatch):
+    monkeypatch.setattr(os, "getppid", os.getpid)  # what started pytest may be gone, or another user's
     monkeypatch.setattr(psutil.Process, "cmdline", lambda self: words)
     assert read_papermill() == written
 
