@@ -7,11 +7,13 @@ __all__ = ['PARTS', 'PICTURES', 'MASKS', 'VOC', 'CITYSCAPES', 'Kept', 'DenseSet'
            'mask_table', 'read_names', 'read_colours', 'first_folder', 'files_in', 'part_folders', 'pairs',
            'mask_folder', 'listed', 'find_picture', 'voc_masks', 'cityscapes_masks', 'ade20k_names', 'value_names',
            'palette_of', 'scene_corpus', 'existing_folder', 'load_masks', 'check_sizes', 'Found', 'Problems',
-           'check_box', 'checked_boxes', 'box_corpus', 'read_voc', 'voc_parts', 'load_boxes', 'DenseBatch',
-           'DenseBatches']
+           'check_box', 'checked_boxes', 'box_corpus', 'read_voc', 'voc_parts', 'read_json', 'read_coco', 'run_lengths',
+           'segmentation_box', 'coco_pictures', 'coco_parts', 'yolo_names', 'read_yolo', 'yolo_parts', 'boxes_in',
+           'load_boxes', 'DenseBatch', 'DenseBatches']
 
-# %% ../../nbs/24b_data.dense.ipynb #14e46804
+# %% ../../nbs/24b_data.dense.ipynb #644ccfa3
 import hashlib
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 import zlib
@@ -250,8 +252,9 @@ def read_colours(
             colours[match[4]] = tuple(map(int, match.groups()[:3]))
     return colours
 
-# %% ../../nbs/24b_data.dense.ipynb #418b3837
-PARTS = {"train": ("train", "training"), "valid": ("val", "valid", "validation"), "test": ("test", "testing")}
+# %% ../../nbs/24b_data.dense.ipynb #7203f929
+PARTS = {"train": ("train", "training", "train2017"), "valid": ("val", "valid", "validation", "val2017"),
+         "test": ("test", "testing", "test2017")}
 PICTURES, MASKS = ("images", "JPEGImages", "img", "imgs"), ("labels", "masks", "annotations", "SegmentationClass")
 
 
@@ -304,8 +307,8 @@ def pairs(
     alone = next((path for path in pictures if path.stem not in by_name), None) or next(
         (path for name, path in by_name.items() if name not in names), None)
     if twice or alone:
-        raise FileNotFoundError(f"{alone}: no mask with it, or no picture" if alone else
-                                f"{twice}: another mask of the same name")
+        raise FileNotFoundError(f"{alone}: no file of the same name with it" if alone else
+                                f"{twice}: another file of the same name")
     return [(path, by_name[path.stem]) for path in pictures]
 
 # %% ../../nbs/24b_data.dense.ipynb #39052f98
@@ -645,13 +648,215 @@ def voc_parts(
         parts[part] = [read_voc(notes / f"{stem}.xml", find_picture(pictures, stem), difficult) for stem in stems]
     return parts
 
-# %% ../../nbs/24b_data.dense.ipynb #1d61c16e
+# %% ../../nbs/24b_data.dense.ipynb #797603c6
+def read_json(path: str | Path) -> Any:
+    "What a file of JSON holds."
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8
+        raise ValueError(f"{path}: {error}") from error
+
+
+def read_coco(path: str | Path) -> dict[str, list[dict]]:
+    "The images, annotations and categories of a file of COCO's form; other things in it are left out."
+    content, needed = read_json(path), {"images": ("id",), "annotations": ("id", "image_id", "category_id"),
+                                        "categories": ("id",)}
+    for kind, keys in needed.items():
+        rows = content.get(kind) if isinstance(content, dict) else None
+        if not isinstance(rows, list):
+            raise ValueError(f"{path}: no list {kind!r}, expected an object with {', '.join(needed)}")
+        for i, row in enumerate(rows):
+            lacking = [key for key in keys if not isinstance(row, dict) or key not in row]
+            if lacking:
+                raise ValueError(f"{path}: {kind}[{i}] has no {lacking[0]!r}")
+    return {kind: content[kind] for kind in needed}
+
+
+def run_lengths(
+    counts: str | list[int],  # COCO's string, or the lengths themselves
+) -> list[int]:
+    "The lengths of the runs of a mask."
+    if isinstance(counts, list):
+        return counts
+    runs, value, shift = [], 0, 0
+    for letter in counts.encode():
+        bits = letter - 48
+        value, shift = value | (bits & 31) << shift, shift + 5
+        if not bits & 32:  # the last letter of this number
+            value -= bool(bits & 16) << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value, shift = 0, 0
+    return runs
+
+
+def segmentation_box(
+    segmentation: list[list[float]] | dict,  # polygons, or run lengths with their size
+) -> tuple[float, float, float, float]:  # left, top, right, bottom
+    "The box around a segmentation."
+    if isinstance(segmentation, dict):
+        runs, (height, width) = run_lengths(segmentation["counts"]), segmentation["size"]
+        mask = np.repeat(np.arange(len(runs)) % 2, runs).reshape(width, height)
+        columns, rows = np.nonzero(mask)
+        return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    points = np.concatenate([np.asarray(polygon, float).reshape(-1, 2) for polygon in segmentation])
+    return *points.min(0), *points.max(0)
+
+# %% ../../nbs/24b_data.dense.ipynb #572c609f
+def coco_pictures(
+    path: Path,
+    folder: Path,  # with the pictures
+    problems: Problems,
+) -> tuple[list[str], list[Found]]:  # the classes, the pictures
+    "The pictures and boxes of a file of COCO's form."
+    content = read_coco(path)
+    categories = sorted(content["categories"], key=lambda row: row["id"])
+    names = {row["id"]: str(row.get("name", row["id"])) for row in categories}
+    if len(names) < len(categories):
+        raise ValueError(f"{path}: two categories of the same id")
+    pictures, seen = {}, set()
+    for i, row in enumerate(content["images"]):
+        if row["id"] in pictures:
+            problems.add("pictures with the id of another", f"{path} images[{i}]")
+            continue
+        file = folder / str(row.get("file_name", ""))
+        size = (row["height"], row["width"]) if "height" in row and "width" in row else None
+        pictures[row["id"]] = Found(file if file.is_file() else folder / file.name, size, [])
+    for i, row in enumerate(content["annotations"]):
+        where, name = f"{path} annotations[{i}]", names.get(row["category_id"], f"category {row['category_id']}")
+        if row["id"] in seen:
+            problems.add("boxes with the id of another", where)
+        elif row["image_id"] not in pictures:
+            problems.add("boxes of an unknown picture", where)
+        else:
+            try:
+                box = row.get("bbox")
+                left, top, right, bottom = map(float, box or segmentation_box(row["segmentation"]))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{where}: no bbox of four numbers and no segmentation: {error}") from error
+            right, bottom = (left + right, top + bottom) if box else (right, bottom)
+            pictures[row["image_id"]].boxes.append((left, top, right, bottom, name, bool(row.get("iscrowd")), where))
+        seen.add(row["id"])
+    return list(names.values()), list(pictures.values())
+
+
+def coco_parts(folder: Path) -> dict[str, tuple[Path, Path]]:  # part -> file, folder with the pictures
+    "The files of COCO's form in a folder, and where their pictures are."
+    parts = {}
+    for part, names in PARTS.items():
+        for name in names:
+            files = [folder / name / "_annotations.coco.json", folder / "annotations" / f"instances_{name}.json",
+                     folder / "annotations" / f"{name}.json", folder / f"{name}.json"]
+            file = next((file for file in files if file.is_file()), None)
+            if file:
+                parts.setdefault(part, (file, first_folder(folder, (name, f"images/{name}", "images")) or folder))
+    return parts
+
+# %% ../../nbs/24b_data.dense.ipynb #f7a3a2d0
+def yolo_names(folder: Path) -> list[str]:
+    "The names of the classes in YOLO's layout."
+    for name in ("classes.txt", "obj.names"):
+        if (folder / name).is_file():
+            return read_names(folder / name)
+    file = folder / "data.yaml"
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder}: no data.yaml, classes.txt or obj.names with the names of the classes")
+    try:
+        import yaml
+    except ImportError as error:
+        raise ImportError(f"{file}: is read by PyYAML, which comes with pip install 'sru_nb[train]'; "
+                          "or write the names into classes.txt") from error
+    try:
+        names = yaml.safe_load(file.read_text(encoding="utf-8-sig"))["names"]
+    except (yaml.YAMLError, TypeError, KeyError) as error:
+        raise ValueError(f"{file}: no names in it: {error}") from error
+    if isinstance(names, dict):
+        if sorted(names) != list(range(len(names))):
+            raise ValueError(f"{file}: names for {sorted(names)}, expected 0 to {len(names) - 1}")
+        names = [names[i] for i in range(len(names))]
+    return list(map(str, names))
+
+
+def read_yolo(
+    path: Path,  # of the text; it may be missing
+    picture: Path,
+    names: list[str],
+) -> Found:
+    "The boxes in a file of YOLO's form."
+    (height, width), boxes = picture_header(picture, str(picture))[0], []
+    lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            label, *values = map(float, line.split()) if line.strip() else (None,)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+        if label is None:
+            continue
+        if label != int(label) or len(values) != 4 and (len(values) < 6 or len(values) % 2):
+            raise ValueError(f"{path}, line {number}: {line!r}, expected the number of a class and four numbers, or a "
+                             "polygon")
+        if len(values) == 4:
+            x, y, wide, tall = values
+            box = (x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2)
+        else:
+            box = segmentation_box([values])
+        box = tuple(float(side * whole) for side, whole in zip(box, (width, height, width, height)))
+        name = names[int(label)] if 0 <= label < len(names) else f"{label:g}"
+        boxes.append((*box, name, False, f"{path} line {number}"))
+    return Found(picture, (height, width), boxes)
+
+
+def yolo_parts(
+    folder: Path,
+    names: list[str],
+    problems: Problems,
+) -> dict[str, list[Found]]:
+    "The pictures and boxes of a folder in YOLO's layout."
+    parts = {}
+    for part, (pictures, labels) in part_folders(folder, PICTURES, ("labels",)).items():
+        files = files_in(pictures)
+        parts[part] = [read_yolo(labels / f"{path.stem}.txt", path, names) for path in files]
+        alone = {path.stem for path in labels.glob("*.txt")} - {path.stem for path in files} - {"classes"}
+        for stem in sorted(alone):
+            problems.add("boxes of a picture that is missing", str(labels / f"{stem}.txt"))
+    return parts
+
+# %% ../../nbs/24b_data.dense.ipynb #2e8719d2
+def boxes_in(
+    corpus: Path,  # a folder, or a file of JSON
+    folder: str | Path,  # where the pictures of a file are; "": beside it
+    difficult: str,
+    problems: Problems,
+) -> tuple[list[str], dict[str, list[Found]]]:  # the classes, the pictures of each part
+    "What a folder of any layout has."
+    if corpus.suffix == ".json":
+        files = {"train": (corpus, existing_folder(folder or corpus.parent))}
+    else:
+        files = coco_parts(existing_folder(corpus))
+    if files:
+        read = {part: coco_pictures(file, pictures, problems) for part, (file, pictures) in files.items()}
+        classes = read["train"][0] if "train" in read else []
+        for part, (names, _) in read.items():
+            if names != classes:
+                raise ValueError(f"{files[part][0]}: the classes {', '.join(names)}, those to train on are "
+                                 f"{', '.join(classes)}")
+        return classes, {part: found for part, (_, found) in read.items()}
+    if any((corpus / name).is_file() for name in ("data.yaml", "classes.txt", "obj.names")):
+        classes = yolo_names(corpus)
+        return classes, yolo_parts(corpus, classes, problems)
+    parts = voc_parts(corpus, difficult)
+    if not any(parts.values()):
+        raise FileNotFoundError(f"{corpus}: no boxes, expected files of XML (Pascal VOC), "
+                                "annotations/instances_train.json or train/_annotations.coco.json (COCO), or data.yaml "
+                                "and labels (YOLO)")
+    return sorted({row[4] for pictures in parts.values() for found in pictures for row in found.boxes}), parts
+
+
 def load_boxes(
-    corpus: str | Path = "auto",  # "auto", "scenes", or a folder in Pascal VOC's layout
-    folder: str | Path = "",
+    corpus: str | Path = "auto",  # "auto", "scenes", a folder of any layout, or a file of COCO's form
+    folder: str | Path = "",  # where the pictures of a file are; "": beside it
     bad_boxes: str = "refuse",  # or "drop"
     difficult: str = "ignore",  # or "keep" or "drop": boxes that Pascal VOC calls so
-    classes: list[str] | None = None,  # None: those that occur, or those that the files name
+    classes: list[str] | None = None,  # None: those that the files name, or that occur
     train_count: int = 1000,  # scenes
     valid_count: int = 200,
     test_count: int = 200,
@@ -662,13 +867,11 @@ def load_boxes(
     "Pictures with boxes."
     check_choice("bad_boxes", bad_boxes, ("refuse", "drop"))
     check_choice("difficult", difficult, ("ignore", "keep", "drop"))
-    name, problems = str(corpus), Problems()
-    if name in ("auto", "scenes"):
+    if str(corpus) in ("auto", "scenes"):
         return scene_corpus({"train": train_count, "valid": valid_count, "test": test_count}, seed, size, True)
-    path = existing_folder(folder or corpus)
-    parts = voc_parts(path, difficult)
-    occurring = sorted({row[4] for pictures in parts.values() for found in pictures for row in found.boxes})
-    return box_corpus(path.name, classes or occurring, parts, bad_boxes, problems, valid_share)
+    path, problems = Path(corpus).expanduser(), Problems()
+    named, parts = boxes_in(path, folder, difficult, problems)
+    return box_corpus(path.stem, list(classes or named), parts, bad_boxes, problems, valid_share)
 
 # %% ../../nbs/24b_data.dense.ipynb #a478000b
 class DenseBatch(NamedTuple):
