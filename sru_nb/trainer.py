@@ -235,7 +235,7 @@ class Trainer:
 
     model: torch.nn.Module  # on the device where it is to be trained
     optimizer: torch.optim.Optimizer  # over its parameters; the groups' lr are the base rates
-    compute_loss: Callable  # (model, batch, state) -> (mean loss, state to carry, number of samples)
+    compute_loss: Callable  # (model, batch, state) -> (mean loss, state to carry, number of samples, perhaps 0)
     batches: Any  # iter: an epoch; len; state_dict and load_state_dict: the position
     run_dir: str | Path  # takes everything that is written
     schedule: Callable[[int], float] | None = None  # step from 1 -> multiplier of the base rates; None: 1
@@ -343,7 +343,7 @@ def forward_backward(self: Trainer, batches: Iterator) -> tuple[float, int]:  # 
             with self.accelerator.autocast():
                 loss, state, count = self.compute_loss(self.parallel, batch, state)
             if not samples:
-                self.usual = self.sum_over_processes(count)[0] / self.accelerator.num_processes
+                self.usual = self.sum_over_processes(count)[0] / self.accelerator.num_processes or 1.0
             self.accelerator.backward(loss if count == self.usual else loss * (count / self.usual))
         self.carried = recursively_apply(torch.Tensor.detach, state)
         total, samples = total + loss.item() * count, samples + count
@@ -354,7 +354,7 @@ def forward_backward(self: Trainer, batches: Iterator) -> tuple[float, int]:  # 
 def clip_gradients(self: Trainer, samples: int) -> float:  # the norm before clipping
     "Make the gradients those of the mean over all samples of the step, and clip them, all together, by norm."
     parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-    factor = self.usual * self.accelerator.num_processes / samples
+    factor = self.usual * self.accelerator.num_processes / samples if samples else 1
     if factor != 1:
         multiply_all([p.grad for p in parameters if p.grad is not None], factor)
     return self.accelerator.clip_grad_norm_(parameters, self.clip_norm or math.inf).item()
@@ -681,7 +681,7 @@ def agree(self: Trainer, loss_sum: float = 0.0, samples: int = 1, signal_name: s
     measure = not known and self.budget.must_measure(self.seconds)
     wishes = bool(signal_name), late, measure, bool(save)
     loss_sum, samples, *wishes = self.sum_over_processes(loss_sum, samples, *wishes)
-    return Agreed(loss_sum / samples, samples, *map(bool, wishes))
+    return Agreed(loss_sum / (samples or 1), samples, *map(bool, wishes))
 
 # %% ../nbs/33_trainer.ipynb #29544367
 @patch

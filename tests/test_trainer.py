@@ -432,6 +432,28 @@ def test_accumulation_equals_the_joined_batch(clip, tmp_path):
     close(history(tmp_path / "one")["train"]["loss"], history(tmp_path / "parts")["train"]["loss"], tol=1e-5)
 
 
+def test_a_batch_without_samples_changes_nothing(tmp_path):
+    "Of pictures without a label, say: at the start of a step, at its end, or all of it."
+    def sometimes(model, batch, state):
+        loss, _, count = stateless(model, batch, None)
+        calls.append(0)
+        return (loss, None, count) if len(calls) in (2, 3) else (loss * 0, None, 0)
+
+    found = {}
+    for name, accumulate in (("alone", 1), ("together", 4)):
+        calls = []
+        torch.manual_seed(0)
+        model = CharModel()
+        model.drop.p, batches = 0.0, Windows(TRAIN[:3000])
+        trainer = run(tmp_path / name, model=model, optimizer=torch.optim.SGD(model.parameters(), lr=0.5),
+                      batches=batches, compute_loss=sometimes, accumulate=accumulate, max_steps=4 // accumulate)
+        before = weights(trainer)
+        trainer.fit()
+        found[name] = history(tmp_path / name)["train"]["loss"]
+    assert np.isnan(found["alone"][[0, 3]]).all() and trainer.total.samples and not equal(before, weights(trainer))
+    close(found["together"], found["alone"][1:3].mean(keepdims=True), tol=0.05)  # the second batch met other weights
+
+
 def test_accumulation_resumes_exactly(tmp_path):
     run(tmp_path / "whole", max_steps=20, accumulate=3).fit()
     run(tmp_path / "part", max_steps=9, accumulate=3).fit()
