@@ -11,6 +11,7 @@ __all__ = ['UNITS', 'STEMS', 'CONV_STRIDES', 'PRESETS', 'scan', 'ScanLayer', 'De
 # %% ../../nbs/16_models.vision.ipynb #da3e7f8d
 import inspect
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -304,11 +305,12 @@ class Pyramid(nn.Module):
 
     def __init__(
         self,
-        backbone: ImageClassifier,  # of which the stages are used, and trained
+        backbone: ImageClassifier,  # of which the stages are used, and trained; its norm and head are taken away
         width: int = 48,  # channels of the map, even
     ):
         super().__init__()
         self.backbone = backbone
+        backbone.norm = backbone.head = None  # several processes would wait for their gradients
         self.maps = nn.ModuleList(nn.Sequential(nn.LayerNorm(C), Linear(C, width)) for C in backbone.widths)
         self.pair = ScanPair(backbone.unit, width)
 
@@ -316,9 +318,10 @@ class Pyramid(nn.Module):
         self,
         pictures: torch.Tensor,  # as of `ImageClassifier`
         mask_pad: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:  # x (H, W, B, width), H and W of the first stage; its mask (H, W, B)
-        above = None
-        for layer, (x, pads) in zip(reversed(self.maps), reversed(self.backbone.features(pictures, mask_pad))):
+        coarse: bool = False,  # return what the last stage has found, too
+    ):  # x (H, W, B, width), H and W of the first stage, and its mask (H, W, B); of the last stage the same
+        found, above = self.backbone.features(pictures, mask_pad), None
+        for layer, (x, pads) in zip(reversed(self.maps), reversed(found)):
             x = layer(x)
             if above is not None:
                 for axis in (0, 1):
@@ -326,12 +329,14 @@ class Pyramid(nn.Module):
                     above = above.repeat_interleave(times, axis).narrow(axis, 0, x.shape[axis])
                 x = x + above
             above = zero_at_pads(x, pads)
-        return self.pair(above, pads), pads
+        fine = self.pair(above, pads), pads
+        return (*fine, *found[-1]) if coarse else fine
 
 # %% ../../nbs/16_models.vision.ipynb #75c5620f
 PRESETS = {
     "digits": dict(widths=(48,), depths=(4,), stem="patch", patch=1),
     "tiny": dict(widths=(48, 96), depths=(2, 4)),
+    "dense-tiny": dict(widths=(32, 64, 96), depths=(2, 2, 2), patch=4),
     "xt": dict(widths=(48, 96, 192, 384), depths=(2, 2, 8, 4), patch=4),
     "t": dict(widths=(64, 128, 256, 512), depths=(4, 4, 16, 4), patch=4),
     "s": dict(widths=(96, 192, 384, 768), depths=(4, 4, 18, 4), patch=4),
@@ -408,18 +413,32 @@ def multiply_adds(size: int | tuple[int, int], num_classes: int = 1000, **argume
 
 # %% ../../nbs/16_models.vision.ipynb #db8ea95c
 def with_unit(
-    arguments: dict,  # of `ImageClassifier`, with num_classes
+    arguments: dict,  # of the network, with num_classes
     unit: str,  # "sru", "lstm", "gru" or "conv"
-) -> dict:  # of `ImageClassifier`
-    "A classifier of another unit, its widths scaled to as many parameters."
-    before = {name: p.default for name, p in inspect.signature(ImageClassifier.__init__).parameters.items()} | arguments
+    network: type = ImageClassifier,  # or one that is built on it, whose `width` is scaled too
+) -> dict:  # of the network
+    "A network of another unit, its widths scaled to as many parameters."
+    before = {name: p.default for name, p in inspect.signature(network.__init__).parameters.items()} | arguments
     if check_choice("unit", unit, UNITS) == before["unit"]:
         return dict(arguments)
-    target, step = count_parameters(**arguments), 2 if before["mixer"] == "scan" else 4
-    candidates = (arguments | {"unit": unit, "widths": tuple(max(1, round(width * scale / step)) * step
-                                                             for width in before["widths"])}
-                  for scale in (i / 200 for i in range(60, 400)))
-    return min(candidates, key=lambda peer: abs(count_parameters(**peer) - target))
+    step = 2 if before.get("mixer", "scan") == "scan" else 4
+
+    def scaled(width, i):
+        return max(1, round(width * i / 200 / step)) * step
+
+    def peer(i):
+        own = {"width": scaled(before["width"], i)} if "width" in before else {}
+        return arguments | {"unit": unit, "widths": tuple(scaled(width, i) for width in before["widths"])} | own
+
+    def count(arguments):
+        if network is ImageClassifier:
+            return count_parameters(**arguments)
+        with torch.device("meta"):
+            return sum(p.numel() for p in network(**arguments).parameters())
+
+    target = count(arguments)
+    above = bisect_left(range(60, 400), target, key=lambda i: count(peer(i)))
+    return min(map(peer, range(59 + above, 61 + above)), key=lambda peer: abs(count(peer) - target))
 
 # %% ../../nbs/16_models.vision.ipynb #45d9fcce
 class PixelClassifier(nn.Module, HubModel, pipeline_tag="image-classification", tags=("pixel-by-pixel",)):
