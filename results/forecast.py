@@ -1,0 +1,184 @@
+"""Forecasts of ETT beside the published figures: results/forecast.json, which nbs/94_forecasting.ipynb draws.
+
+python results/forecast.py runs FOLDER        SRU with three seeds, the GRU with one, at both look-backs
+python results/forecast.py linear FOLDER      DLinear by its authors' settings, and the repeated day: is the measure theirs?
+python results/forecast.py manners FOLDER     one thing changed at a time, on the validation part of ETTh1
+python results/forecast.py seconds FOLDER     seconds an epoch, SRU and GRU taking turns, two threads
+
+FOLDER holds ETTh1.csv and ETTh2.csv. One network forecasts 720 hours; its first 96, 192 and 336 are the other
+horizons, each with the weights of the step at which its own validation windows were forecast best. Nothing is chosen
+by the test part. Seconds are those of the processor, one thread. What is in the file already is not trained again.
+"""
+
+import json
+import sys
+import time
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sru_nb.basics import evaluating, write_json
+from sru_nb.data.series import load_series, split_series
+from sru_nb.job import keep_memory
+from sru_nb.models.forecast import (LinearForecaster, SeasonalForecaster, SegmentForecaster, forecast_figures,
+                                    forecast_loss, predict_windows)
+from sru_nb.optim import build_optimizer, build_scheduler
+from sru_nb.trainer import AveragedWeights
+
+FILE, HORIZONS = Path(__file__).with_name("forecast.json"), (96, 192, 336, 720)
+EMPTY = {"runs": [], "linear": [], "season": [], "manners": [], "seconds": []}
+# chosen on the validation parts, with seed 0
+RECIPE = dict(unit="sru", segment=24, hidden_size=128, num_layers=1, dropout=0.5, norm="last", rate=8e-3, steps=600,
+              batch=64, asked=6, loss="mae", warmup=0.05, optimizer="adamw", schedule="cosine", clip=0.0, average=0.0,
+              accumulate=1, weight_decay=0.0, options={})
+SETTINGS = {("ETTh1", 96): {}, ("ETTh1", 720): dict(segment=48, rate=4e-3), ("ETTh2", 96): dict(rate=2e-3),
+            ("ETTh2", 720): dict(segment=48, rate=2e-3)}
+
+
+def shares(segment):
+    """How often each segment is asked for: as it counts in the mean of the errors at the four horizons."""
+    steps = np.arange(HORIZONS[-1])
+    weight = sum((steps < horizon) / horizon for horizon in HORIZONS)
+    return torch.tensor(np.add.reduceat(weight, np.arange(0, len(steps), segment)), dtype=torch.float32)
+
+
+@torch.no_grad()
+def figures(model, data, part, lookback, count=0):
+    """MSE and MAE at each horizon, each over all windows that the part has for it, or over as many evenly spread."""
+    end, total = data.ends[("train", "valid", "test").index(part)], {horizon: np.zeros(3) for horizon in HORIZONS}
+    starts = data.starts(part, lookback, HORIZONS[0], count)
+    values = torch.cat([data.values[:end], data.values.new_full((HORIZONS[-1], data.values.shape[1]), torch.nan)])
+    windows = values.unfold(0, lookback + HORIZONS[-1], 1)
+    with evaluating(model):
+        for first in np.array_split(starts, -(-len(starts) // 128)):
+            cut = windows[torch.from_numpy(first)]
+            error = model(cut[..., :lookback]) - cut[..., lookback:]
+            for horizon, sums in total.items():
+                inside = error[torch.from_numpy(first + lookback + horizon <= end)][..., :horizon].double()
+                sums += inside.square().sum().item(), inside.abs().sum().item(), inside.numel()
+    return {horizon: {"mse": sums[0] / sums[2], "mae": sums[1] / sums[2]} for horizon, sums in total.items()}
+
+
+def train(data, lookback, seed, measure=100, windows=350, test=True, **changes):
+    """One run: what it is, and for each horizon the figures of the step that validation chose."""
+    r = RECIPE | changes
+    torch.manual_seed(seed)
+    model = SegmentForecaster(len(data.series.channels), lookback, HORIZONS[-1], r["unit"], r["segment"],
+                              r["hidden_size"], r["num_layers"], r["dropout"], r["norm"])
+    batches = data.batches("train", lookback, HORIZONS[-1], r["batch"], seed)
+    optimizer = build_optimizer(model, r["optimizer"], lr=r["rate"], weight_decay=r["weight_decay"], **r["options"])
+    schedule = build_scheduler(r["schedule"], warmup=round(r["warmup"] * r["steps"]),
+                               **({} if r["schedule"] == "constant" else {"total": r["steps"]}))
+    rates = [group["lr"] for group in optimizer.param_groups]
+    averaged = AveragedWeights(model, r["average"]) if r["average"] else None
+    best, done, began, measuring = {}, 0, time.process_time(), 0.0
+    drawn = dict(loss=r["loss"], asked=r["asked"], shares=shares(r["segment"]))
+    curve, waiting = [], []
+    while done < r["steps"]:
+        for batch in batches:
+            waiting.append(batch)
+            if len(waiting) < r["accumulate"]:
+                continue
+            optimizer.zero_grad()
+            for batch in waiting:
+                (forecast_loss(model, batch, **drawn)[0] / len(waiting)).backward()
+            waiting, done = [], done + 1
+            if r["clip"]:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), r["clip"])
+            for group, rate in zip(optimizer.param_groups, rates):
+                group["lr"] = rate * schedule(done)
+            optimizer.step()
+            if averaged:
+                averaged.update(model)
+            if done % measure == 0 or done == r["steps"]:
+                start, watched = time.process_time(), averaged.module if averaged else model
+                found = figures(watched, data, "valid", lookback, windows)
+                curve.append({"step": done, **{str(h): found[h]["mse"] for h in HORIZONS}})
+                for horizon, values in found.items():
+                    if horizon not in best or values["mse"] < best[horizon][0]["mse"]:
+                        best[horizon] = values, done, deepcopy(watched.state_dict())
+                measuring += time.process_time() - start
+            if done == r["steps"]:
+                break
+    seconds = time.process_time() - began - measuring
+    result = {"data": data.series.name, "lookback": lookback, "unit": r["unit"], "seed": seed, "changes": changes,
+              "parameters": sum(p.numel() for p in model.parameters()), "seconds": seconds, "curve": curve,
+              "valid": {str(h): best[h][0] for h in HORIZONS}, "step": {str(h): best[h][1] for h in HORIZONS}}
+    if test:
+        result["test"] = {}
+        for step in {best[h][1] for h in HORIZONS}:  # each set of weights is asked once
+            mine = [h for h in HORIZONS if best[h][1] == step]
+            model.load_state_dict(best[mine[0]][2])
+            found = figures(model, data, "test", lookback)
+            result["test"] |= {str(h): found[h] for h in mine}
+    return result
+
+
+def train_linear(data, lookback, horizon, seed=2021, rate=1e-4, batch=8, epochs=10, patience=3):
+    """DLinear as its authors' program trains it: Adam, the rate halved after each epoch, at most 10, patience 3."""
+    torch.manual_seed(seed)
+    model = LinearForecaster(len(data.series.channels), lookback, horizon)
+    batches, valid = (data.batches("train", lookback, horizon, batch, seed),
+                      data.batches("valid", lookback, horizon, 128))
+    optimizer, best, waited = build_optimizer(model, "adam", lr=rate), None, 0
+    began = time.process_time()
+    for epoch in range(epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * 0.5**epoch
+        for batch in batches:
+            optimizer.zero_grad()
+            forecast_loss(model, batch, loss="mse")[0].backward()
+            optimizer.step()
+        value = forecast_figures(*predict_windows(model, valid)[:2])["mse"]
+        if best is None or value < best[0]:
+            best, waited = (value, deepcopy(model.state_dict())), 0
+        elif (waited := waited + 1) >= patience:
+            break
+    model.load_state_dict(best[1])
+    found = forecast_figures(*predict_windows(model, data.batches("test", lookback, horizon, 128))[:2])
+    return {"data": data.series.name, "lookback": lookback, "horizon": horizon, "valid": best[0], **found,
+            "seconds": time.process_time() - began}
+
+
+def read():
+    return EMPTY | (json.loads(FILE.read_text()) if FILE.exists() else {})
+
+
+def add(kind, row):
+    found = read()  # another process may have written
+    found[kind].append(row)
+    write_json(FILE, found)
+    print(kind, {key: row[key] for key in row if key not in ("curve", "valid", "step")}, flush=True)
+
+
+def main(kind, folder, *only):
+    keep_memory()
+    torch.set_num_threads(1)
+    data = {name: split_series(load_series(name, folder)) for name in ("ETTh1", "ETTh2")}
+    if kind == "runs":
+        order = [("sru", 1), ("gru", 1), ("sru", 2), ("sru", 3)]
+        for unit, seed in order:
+            for (name, lookback), settings in SETTINGS.items():
+                key = (name, lookback, unit, seed)
+                if key in [(r["data"], r["lookback"], r["unit"], r["seed"]) for r in read()["runs"]] or \
+                        only and f"{unit}{seed}" not in only and f"{name}-{lookback}" not in only:
+                    continue
+                add("runs", train(data[name], lookback, seed, **settings | {"unit": unit}))
+    if kind == "linear":
+        for lookback, horizon in [(720, h) for h in HORIZONS] + [(336, h) for h in HORIZONS]:
+            if (lookback, horizon) not in [(r["lookback"], r["horizon"]) for r in read()["linear"]]:
+                add("linear", train_linear(data["ETTh1"], lookback, horizon))
+        for name, part in data.items():
+            for horizon in HORIZONS:
+                if (name, horizon) not in [(r["data"], r["horizon"]) for r in read()["season"]]:
+                    model = SeasonalForecaster(7, 96, horizon)
+                    add("season", {"data": name, "horizon": horizon, **forecast_figures(
+                        *predict_windows(model, part.batches("test", 96, horizon, 128))[:2])})
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] not in (["runs"], ["linear"], ["manners"], ["seconds"]) or len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
