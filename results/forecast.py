@@ -1,7 +1,7 @@
 """Forecasts of ETT beside the published figures: results/forecast.json, which nbs/94_forecasting.ipynb draws.
 
 python results/forecast.py runs FOLDER        SRU with three seeds, the GRU with one, at both look-backs
-python results/forecast.py linear FOLDER      DLinear by its authors' settings, and the repeated day: is the measure theirs?
+python results/forecast.py linear FOLDER      DLinear by its authors' settings, and the repeated day
 python results/forecast.py manners FOLDER     one thing changed at a time, on the validation part of ETTh1
 python results/forecast.py seconds FOLDER     seconds an epoch, SRU and GRU taking turns, two threads
 
@@ -33,8 +33,9 @@ EMPTY = {"runs": [], "linear": [], "season": [], "manners": [], "seconds": []}
 RECIPE = dict(unit="sru", segment=24, hidden_size=128, num_layers=1, dropout=0.5, norm="last", rate=8e-3, steps=600,
               batch=64, asked=6, loss="mae", warmup=0.05, optimizer="adamw", schedule="cosine", clip=0.0, average=0.0,
               accumulate=1, weight_decay=0.0, options={})
-SETTINGS = {("ETTh1", 96): {}, ("ETTh1", 720): dict(segment=48, rate=4e-3), ("ETTh2", 96): dict(rate=2e-3),
-            ("ETTh2", 720): dict(segment=48, rate=2e-3)}
+SETTINGS = {("ETTh1", 96): {}, ("ETTh1", 720): dict(segment=48, rate=4e-3),
+            ("ETTh2", 96): dict(rate=2e-3, steps=300, norm="window"),
+            ("ETTh2", 720): dict(segment=48, rate=1e-3, steps=300)}
 
 
 def shares(segment):
@@ -58,10 +59,11 @@ def figures(model, data, part, lookback, count=0):
             for horizon, sums in total.items():
                 inside = error[torch.from_numpy(first + lookback + horizon <= end)][..., :horizon].double()
                 sums += inside.square().sum().item(), inside.abs().sum().item(), inside.numel()
-    return {horizon: {"mse": sums[0] / sums[2], "mae": sums[1] / sums[2]} for horizon, sums in total.items()}
+    return {horizon: {"mse": float(squares / count), "mae": float(sizes / count)}
+            for horizon, (squares, sizes, count) in total.items()}
 
 
-def train(data, lookback, seed, measure=100, windows=350, test=True, **changes):
+def train(data, lookback, seed, measure=50, windows=350, test=True, **changes):
     """One run: what it is, and for each horizon the figures of the step that validation chose."""
     r = RECIPE | changes
     torch.manual_seed(seed)
