@@ -9,7 +9,7 @@ __all__ = ['PARTS', 'PICTURES', 'MASKS', 'VOC', 'CITYSCAPES', 'Kept', 'DenseSet'
            'palette_of', 'scene_corpus', 'existing_folder', 'load_masks', 'check_sizes', 'Found', 'Problems',
            'check_box', 'checked_boxes', 'box_corpus', 'read_voc', 'voc_parts', 'read_json', 'read_coco', 'run_lengths',
            'segmentation_box', 'coco_pictures', 'coco_parts', 'yolo_names', 'read_yolo', 'yolo_parts', 'boxes_in',
-           'load_boxes', 'DenseBatch', 'DenseBatches']
+           'load_boxes', 'load_pictures', 'DenseBatch', 'DenseBatches']
 
 # %% ../../nbs/24b_data.dense.ipynb #644ccfa3
 import hashlib
@@ -99,6 +99,8 @@ class DenseSet:
     def _counts(self) -> list[int]:
         total = np.zeros(len(self.classes), np.int64)
         for mask, boxes in map(self.truth, range(len(self))):
+            if mask is None and boxes is None:
+                continue
             values = boxes[boxes[:, 5] == 0, 4].astype(np.int64) if mask is None else mask.ravel()
             total += np.bincount(values, minlength=256)[: len(total)]
         return total.tolist()
@@ -176,13 +178,13 @@ def dense_corpus(
     classes: list[str],
     parts: dict[str, list[tuple[Path, Any]]],  # part -> path of each picture, and what `known` makes its truth of
     known: Callable[[Any], tuple],  # mask and boxes
-    content: str = "",  # what is to be in the digest beside paths and bytes
+    content: bytes = b"",  # what is to be in the digest beside paths and bytes
     valid_share: float = 0.1,
     **options,  # of `DenseCorpus`
 ) -> DenseCorpus:
     "A corpus of pictures in files of their own."
     check_probability("valid_share", valid_share)
-    rows, listing = [row for part in parts.values() for row in part], hashlib.sha256(content.encode())
+    rows, listing = [row for part in parts.values() for row in part], hashlib.sha256(content)
     if not parts.get("train"):
         raise ValueError(f"{name}: no pictures to train on")
     sizes, grey = np.zeros((len(rows), 2), np.int64), True
@@ -252,8 +254,8 @@ def read_colours(
             colours[match[4]] = tuple(map(int, match.groups()[:3]))
     return colours
 
-# %% ../../nbs/24b_data.dense.ipynb #7203f929
-PARTS = {"train": ("train", "training", "train2017"), "valid": ("val", "valid", "validation", "val2017"),
+# %% ../../nbs/24b_data.dense.ipynb #3acbf57c
+PARTS = {"train": ("train", "training", "train2017", "trainval"), "valid": ("val", "valid", "validation", "val2017"),
          "test": ("test", "testing", "test2017")}
 PICTURES, MASKS = ("images", "JPEGImages", "img", "imgs"), ("labels", "masks", "annotations", "SegmentationClass")
 
@@ -483,8 +485,8 @@ def load_masks(
     def known(path: Path) -> tuple:
         return classes_of[read_mask(path, len(names), ignore, rgb)], None
 
-    return dense_corpus(path.name if kind == "folder" else name, classes, parts, known, str((names, sorted(ignored))),
-                        valid_share, palette=palette)
+    return dense_corpus(kind if kind == name else path.name, classes, parts, known,
+                        str((names, sorted(ignored))).encode(), valid_share, palette=palette)
 
 
 def check_sizes(parts: dict[str, list[tuple[Path, Path]]]):
@@ -592,7 +594,7 @@ def box_corpus(
                 rows[part].append((found.path, checked_boxes(found, size, places, problems)))
             seen.add(found.path)
     notes = problems.settle(bad_boxes)
-    content = f"{classes} {[boxes.tolist() for part in rows.values() for _, boxes in part]}"
+    content = b"".join([str(classes).encode(), *(boxes.tobytes() for part in rows.values() for _, boxes in part)])
     return dense_corpus(name, classes, {part: pictures for part, pictures in rows.items() if pictures},
                         lambda boxes: (None, boxes), content, valid_share, notes=notes)
 
@@ -872,6 +874,20 @@ def load_boxes(
     path, problems = Path(corpus).expanduser(), Problems()
     named, parts = boxes_in(path, folder, difficult, problems)
     return box_corpus(path.stem, list(classes or named), parts, bad_boxes, problems, valid_share)
+
+# %% ../../nbs/24b_data.dense.ipynb #a76dac19
+def load_pictures(
+    folder: str | Path,
+    classes: list[str],  # those that a network knows
+    channels: int = 3,
+) -> DenseSet:
+    "The pictures of a folder, without masks and boxes."
+    paths = files_in(existing_folder(folder))
+    if not paths:
+        raise FileNotFoundError(f"{folder}: no pictures in it")
+    sizes = np.array([picture_header(path, str(path))[0] for path in paths])
+    return DenseSet(classes, list(map(str, paths)), np.arange(len(paths)), sizes, channels,
+                    lambda number: Scene(decode(paths[number], channels), None, None))
 
 # %% ../../nbs/24b_data.dense.ipynb #a478000b
 class DenseBatch(NamedTuple):
