@@ -25,7 +25,7 @@ import torch
 
 from .basics import check_choice, check_whole
 from .data.augment import IGNORE
-from .data.dense import files_in, pairs, read_coco, read_colours, read_json, read_names
+from .data.dense import Problems, files_in, pairs, read_coco, read_colours, read_json, read_names
 from .data.scenes import read_mask
 from .data.squad import read_squad
 
@@ -313,7 +313,9 @@ def coco_figures(
     measure.evaluate(), measure.accumulate(), measure.summarize()
     shown = {name: None if value < 0 else 100 * float(value) for name, value in zip(COCO_FIGURES, measure.stats)}
     tables = np.moveaxis(measure.eval["precision"][:, :, :, 0, -1], 2, 0)  # (K, thresholds, recalls); -1: none
-    names = {categories[row["id"]]: row.get("name", str(row["id"])) for row in truth["categories"]}
+    common = Counter(row.get("name") for row in truth["categories"])
+    names = {categories[row["id"]]: row["name"] if common[row.get("name")] == 1 else f"{row.get('name')} {row['id']}"
+             for row in truth["categories"]}
     shown["classes"] = {names[k]: 100 * float(table.mean()) if table.min() > -1 else None
                         for k, table in enumerate(tables, 1)}
     return shown
@@ -446,8 +448,11 @@ def masks_command(options) -> dict:
     "The figures of masks in two folders."
     folders, colours = (options.truth, options.predicted), options.colours and read_colours(options.colours)
     table = None if colours is None else np.array(list(colours.values()))
-    found = pairs(*(files_in(path) if path.is_dir() else [path] for path in folders)) if any(
-        path.is_dir() for path in folders) else [folders]
+    found, problems = [folders], Problems()
+    if options.truth.is_dir():
+        found = pairs(*map(files_in, folders), problems, ("mask", "prediction"))
+        if lines := problems.settle("missing", "drop"):
+            raise ValueError("; ".join(lines))
     ignore = None if options.ignore < 0 else options.ignore
     names = read_names(options.names) if options.names else list(colours or ())
     count = len(names) or IGNORE  # until the highest value is known

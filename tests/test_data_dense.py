@@ -146,12 +146,24 @@ def test_masks_that_cannot_be_used_are_named(tmp_path):
     with raises(ValueError, "train0.png: 12 x 15 (height x width), its picture is 12 x 16"):
         load_masks(tmp_path)
     (tmp_path / "train" / "labels" / "train0.png").unlink()
-    with raises(FileNotFoundError, "train0.png: no file of the same name with it"):
+    with raises(ValueError, "pictures without a mask: 1 (", "train0.png)", "missing='drop' leaves them out"):
         load_masks(tmp_path)
-    (tmp_path / "train" / "images" / "train0.png").unlink()
-    save(tmp_path / "train" / "labels" / "train1_mask.png", np.zeros((12, 16), np.uint8))
-    with raises(FileNotFoundError, "train1_mask.png: another file of the same name"):
-        load_masks(tmp_path)
+    for name in ("train1_mask.png", "other.png"):
+        save(tmp_path / "train" / "labels" / name, np.zeros((12, 16), np.uint8))
+    corpus = load_masks(tmp_path, missing="drop")
+    assert len(corpus.parts["train"]) == 3 and len(corpus.notes) == 3
+    assert "masks of the name of another: 1 (" in corpus.note and "masks without a picture: 1 (" in corpus.note
+
+
+def test_a_mask_may_have_something_after_its_pictures_name(tmp_path):
+    for i, (picture, mask) in enumerate(masks_and_pictures(12)):
+        save(tmp_path / "images" / f"{i}{'_L' * (i == 3)}.png", picture)
+        save(tmp_path / "labels" / f"{i}_L.png", mask)
+    corpus = load_masks(tmp_path)
+    for images in corpus.parts.values():
+        for i in range(len(images)):
+            number = int(Path(images.name(i)).stem.split("_")[0])
+            assert np.array_equal(images[i].mask, masks_and_pictures(12)[number][1])
 
 # %% ../nbs/24b_data.dense.ipynb #a5f2b7b1
 def test_vocs_masks_are_those_that_are_listed(tmp_path):
@@ -171,8 +183,9 @@ def test_vocs_masks_are_those_that_are_listed(tmp_path):
     assert (found[0] == IGNORE).all() and np.array_equal(found[1:], masks_and_pictures(5, 21)[3][1][1:])
     assert corpus.palette.shape == (21, 3) and load_masks(tmp_path).classes == list(map(str, range(21)))
     (lists / "train.txt").write_text("4\nnone\n")
-    with raises(FileNotFoundError, "none: no picture of this name"):
+    with raises(ValueError, "files missing: 2 (", "none.jpg, ", "none.png)"):
         load_masks("voc", tmp_path)
+    assert len(load_masks("voc", tmp_path, missing="drop").parts["train"]) == 1
 
 
 def test_ade20ks_nothing_is_ignored_and_its_names_are_read(tmp_path):
@@ -198,7 +211,7 @@ def test_cityscapes_has_19_classes_of_34_values(tmp_path):
         expected = list(CITYSCAPES).index(value) if value in CITYSCAPES else IGNORE
         assert (found[masks[2] == value] == expected).all()
     (tmp_path / "gtFine" / "val" / "lindau" / "lindau_000000_000019_gtFine_labelIds.png").unlink()
-    with raises(FileNotFoundError, "lindau_000000_000019_gtFine_labelIds.png: no such file"):
+    with raises(ValueError, "files missing: 1 (", "lindau_000000_000019_gtFine_labelIds.png"):
         load_masks("cityscapes", tmp_path)
 
 # %% ../nbs/24b_data.dense.ipynb #407c2cd5
@@ -269,8 +282,9 @@ def test_pictures_that_do_not_fit_are_refused_or_left_out(tmp_path):
     corpus = load_boxes(tmp_path, bad_boxes="drop")
     assert {part: len(images) for part, images in corpus.parts.items()} == {"train": 2, "valid": 1}
     (tmp_path / "JPEGImages" / "c.png").unlink()
-    with raises(FileNotFoundError, "c: no picture of this name"):
-        load_boxes(tmp_path, bad_boxes="drop")
+    (tmp_path / "Annotations" / "d.xml").unlink()
+    with raises(ValueError, "pictures missing: 1 (", "c.jpg", "files of boxes missing: 1 (", "d.xml"):
+        load_boxes(tmp_path)
 
 
 @pytest.mark.parametrize("text,message", [
@@ -316,6 +330,13 @@ def test_coco_files_are_found_and_their_ids_mean_nothing(tmp_path, file, picture
     for images in corpus.parts.values():
         assert images[0].boxes.tolist() == [[1.5, 2, 11.5, 22, 0, 0], [0, 0, 80, 60, 1, 1]]
         assert images.counts() == [1, 1] and images[1].picture.shape == (60, 80, 1)
+
+
+def test_coco_classes_of_one_name_are_one(tmp_path):
+    for part in ("train", "val"):
+        write_coco(tmp_path, coco_content(TWO, names=("cat", "cat")), f"annotations/{part}.json", part)
+    train = load_boxes(tmp_path).parts["train"]
+    assert train.classes == ["cat"] and train.counts() == [2]
 
 
 @pytest.mark.parametrize("change,kind,where", [

@@ -392,6 +392,12 @@ def test_ids_and_order_mean_nothing(tmp_path):
     assert coco_figures(known, seen)["AR1"] is not None
 
 
+def test_classes_of_one_name_are_told_apart_by_their_ids():
+    truth, detections = some_detections(0, pictures=6)
+    found = detection_figures(truth, detections, ["cat", "cat", "dog", "cow"])["classes"]
+    assert list(found) == ["cat 1", "cat 2", "dog", "cow"]
+
+
 def test_nothing_found_is_0_and_nothing_to_find_is_none():
     truth, detections = some_detections(0, pictures=6)
     names, nothing = [f"c{k}" for k in range(4)], [np.zeros((0, 6))] * 6
@@ -510,4 +516,4 @@ def test_the_command_for_masks_measures_files(tmp_path):
     assert "a.png: 5 x 9 (height x width), expected 7 x 9" in run("masks", tmp_path / "truth", tmp_path / "guess")[2]
     (tmp_path / "guess" / "a.png").unlink()
     code, out, err = run("masks", tmp_path / "truth", tmp_path / "guess")
-    assert (code, out) == (1, "") and "a.png: no file of the same name with it" in err
+    assert (code, out) == (1, "") and "masks without a prediction: 1 (" in err and "a.png)" in err

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'PICTURES', 'MASKS', 'VOC', 'CITYSCAPES', 'Kept', 'DenseSet', 'DenseCorpus', 'dense_corpus',
-           'mask_table', 'read_names', 'read_colours', 'first_folder', 'files_in', 'part_folders', 'pairs',
+           'mask_table', 'read_names', 'read_colours', 'Problems', 'first_folder', 'files_in', 'part_folders', 'pairs',
            'mask_folder', 'listed', 'find_picture', 'voc_masks', 'cityscapes_masks', 'ade20k_names', 'value_names',
-           'palette_of', 'scene_corpus', 'existing_folder', 'load_masks', 'check_sizes', 'Found', 'Problems',
-           'check_box', 'checked_boxes', 'box_corpus', 'read_voc', 'voc_parts', 'read_json', 'read_coco', 'run_lengths',
+           'palette_of', 'scene_corpus', 'existing_folder', 'load_masks', 'check_sizes', 'Found', 'check_box',
+           'checked_boxes', 'box_corpus', 'read_voc', 'voc_parts', 'read_json', 'read_coco', 'run_lengths',
            'segmentation_box', 'coco_pictures', 'coco_parts', 'yolo_names', 'read_yolo', 'yolo_parts', 'boxes_in',
            'load_boxes', 'load_pictures', 'DenseBatch', 'DenseBatches']
 
@@ -102,7 +102,7 @@ class DenseSet:
             if mask is None and boxes is None:
                 continue
             values = boxes[boxes[:, 5] == 0, 4].astype(np.int64) if mask is None else mask.ravel()
-            total += np.bincount(values, minlength=256)[: len(total)]
+            total += np.bincount(values, minlength=max(256, len(total)))[: len(total)]
         return total.tolist()
 
     def counts(self) -> list[int]:
@@ -254,6 +254,33 @@ def read_colours(
             colours[match[4]] = tuple(map(int, match.groups()[:3]))
     return colours
 
+# %% ../../nbs/24b_data.dense.ipynb #00cc23ad
+class Problems:
+    "What is wrong with the files, by kind."
+
+    def __init__(self):
+        self.found = {}
+
+    def add(
+        self,
+        kind: str,
+        where: str,
+    ):
+        "Note where something is wrong."
+        self.found.setdefault(kind, []).append(where)
+
+    def settle(
+        self,
+        name: str,  # of the argument that says what is done with it
+        value: str,  # "refuse" or "drop"
+    ) -> list[str]:
+        "Refuse what is wrong, or say it in a line for each kind."
+        lines = [f"{kind}: {len(places)} ({', '.join(places[:5])}{', ...' * (len(places) > 5)})"
+                 for kind, places in self.found.items()]
+        if lines and check_choice(name, value, ("refuse", "drop")) == "refuse":
+            raise ValueError("; ".join(lines) + f"; {name}='drop' leaves them out")
+        return lines
+
 # %% ../../nbs/24b_data.dense.ipynb #3acbf57c
 PARTS = {"train": ("train", "training", "train2017", "trainval"), "valid": ("val", "valid", "validation", "val2017"),
          "test": ("test", "testing", "test2017")}
@@ -298,27 +325,29 @@ def part_folders(
 def pairs(
     pictures: list[Path],
     masks: list[Path],
-    strip: Callable[[Path], str] = lambda path: re.sub("_(L|mask)$", "", path.stem),  # a mask's name -> its picture's
+    problems: Problems,
+    kinds: tuple[str, str] = ("picture", "mask"),  # what they are, for messages
 ) -> list[tuple[Path, Path]]:
-    "Pictures with their masks, by name; one that is alone is refused."
-    by_name, twice = {}, None
+    "Pictures with their masks, by name."
+    names, by_name = {path.stem for path in pictures}, {}
     for mask in masks:
-        twice = twice or by_name.get(strip(mask)) and mask
-        by_name[strip(mask)] = mask
-    names = {path.stem for path in pictures}
-    alone = next((path for path in pictures if path.stem not in by_name), None) or next(
-        (path for name, path in by_name.items() if name not in names), None)
-    if twice or alone:
-        raise FileNotFoundError(f"{alone}: no file of the same name with it" if alone else
-                                f"{twice}: another file of the same name")
-    return [(path, by_name[path.stem]) for path in pictures]
+        name = mask.stem if mask.stem in names else re.sub("_(L|mask)$", "", mask.stem)
+        if name not in names or name in by_name:
+            wrong = "of the name of another" if name in by_name else f"without a {kinds[0]}"
+            problems.add(f"{kinds[1]}s {wrong}", str(mask))
+        by_name.setdefault(name, mask)
+    for path in pictures:
+        if path.stem not in by_name:
+            problems.add(f"{kinds[0]}s without a {kinds[1]}", str(path))
+    return [(path, by_name[path.stem]) for path in pictures if path.stem in by_name]
 
-# %% ../../nbs/24b_data.dense.ipynb #39052f98
+# %% ../../nbs/24b_data.dense.ipynb #aee07816
 def mask_folder(
     folder: Path,
+    problems: Problems,
 ) -> dict[str, list[tuple[Path, Path]]]:  # part -> pictures and masks
     "The files of any folder of pictures and masks."
-    return {part: pairs(files_in(pictures), files_in(masks))
+    return {part: pairs(files_in(pictures), files_in(masks), problems)
             for part, (pictures, masks) in part_folders(folder, PICTURES, MASKS).items()}
 
 
@@ -339,25 +368,33 @@ def listed(
 def find_picture(
     folder: Path,
     name: str,  # without its ending
-) -> Path:
+) -> Path:  # if there is none, one that is missing
     "The picture of this name."
-    found = next((path for end in (".jpg", ".jpeg", ".png", ".bmp", ".JPG", ".JPEG", ".PNG")
-                  if (path := folder / f"{name}{end}").is_file()), None)
-    if not found:
-        raise FileNotFoundError(f"{folder / name}: no picture of this name (.jpg, .jpeg, .png, .bmp)")
-    return found
+    paths = [folder / f"{name}{end}" for end in (".jpg", ".jpeg", ".png", ".bmp", ".JPG", ".JPEG", ".PNG")]
+    return next((path for path in paths if path.is_file()), paths[0])
 
 
-def voc_masks(folder: Path) -> dict[str, list[tuple[Path, Path]]]:
+def voc_masks(
+    folder: Path,
+    problems: Problems,
+) -> dict[str, list[tuple[Path, Path]]]:
     "The files of Pascal VOC's layout."
-    parts = {part: [(find_picture(folder / "JPEGImages", name), folder / "SegmentationClass" / f"{name}.png")
-                    for name in names] for part, names in listed(folder, "Segmentation").items()}
+    parts = {}
+    for part, names in listed(folder, "Segmentation").items():
+        found = [(find_picture(folder / "JPEGImages", name), folder / "SegmentationClass" / f"{name}.png")
+                 for name in names]
+        for path in (path for pair in found for path in pair if not path.is_file()):
+            problems.add("files missing", str(path))
+        parts[part] = [pair for pair in found if all(path.is_file() for path in pair)]
     if "train" not in parts:
         raise FileNotFoundError(f"{folder / 'ImageSets' / 'Segmentation' / 'train.txt'}: no such file")
     return parts
 
 
-def cityscapes_masks(folder: Path) -> dict[str, list[tuple[Path, Path]]]:
+def cityscapes_masks(
+    folder: Path,
+    problems: Problems,
+) -> dict[str, list[tuple[Path, Path]]]:
     "The files of Cityscapes' layout; its test part is published without labels and left out."
     parts = {}
     for part, name in (("train", "train"), ("valid", "val")):
@@ -365,7 +402,9 @@ def cityscapes_masks(folder: Path) -> dict[str, list[tuple[Path, Path]]]:
         if pictures:
             masks = [folder / "gtFine" / name / path.parent.name / path.name.replace("leftImg8bit", "gtFine_labelIds")
                      for path in pictures]
-            parts[part] = list(zip(pictures, masks))
+            for mask in (mask for mask in masks if not mask.is_file()):
+                problems.add("files missing", str(mask))
+            parts[part] = [pair for pair in zip(pictures, masks) if pair[1].is_file()]
     return parts
 
 # %% ../../nbs/24b_data.dense.ipynb #d5cf1da7
@@ -447,6 +486,7 @@ def load_masks(
     ignore: int | None = IGNORE,  # the value of pixels that belong to no class; None: there are none
     zero_is_background: bool = True,  # a class; False: 0 belongs to none, the classes begin with 1
     colours: Mapping[str, tuple] | str | Path | None = None,  # class -> red, green, blue; or a file of them
+    missing: str = "refuse",  # pictures without masks and masks without pictures; or "drop"
     train_count: int = 1000,  # scenes
     valid_count: int = 200,
     test_count: int = 200,
@@ -462,7 +502,9 @@ def load_masks(
     kind = name if name in ("camvid", "voc", "ade20k", "cityscapes") else (
         "cityscapes" if (path / "gtFine").is_dir() else "folder")
     lists = (path / "ImageSets" / "Segmentation").is_dir()
-    parts = cityscapes_masks(path) if kind == "cityscapes" else voc_masks(path) if lists else mask_folder(path)
+    files, problems = cityscapes_masks if kind == "cityscapes" else voc_masks if lists else mask_folder, Problems()
+    parts = files(path, problems)
+    notes = problems.settle("missing", missing)
     ignored = set() if ignore is None else {check_whole("ignore", ignore)}
     table = read_colours(colours) if isinstance(colours, (str, Path)) else colours
     names, file = list(table or ()), path / "classes.txt"
@@ -474,7 +516,7 @@ def load_masks(
     if kind == "ade20k" or not zero_is_background:
         ignored.add(0)
     if kind == "camvid":
-        ignored.add(11)
+        names, ignored = [*names, "unlabelled"][:12], ignored | {11}
     rgb = None if table is None else np.array(list(table.values()), np.uint8)
     classes, classes_of = mask_table(names, ignored)
     values = [value for value in range(len(names)) if value not in ignored]
@@ -486,7 +528,7 @@ def load_masks(
         return classes_of[read_mask(path, len(names), ignore, rgb)], None
 
     return dense_corpus(kind if kind == name else path.name, classes, parts, known,
-                        str((names, sorted(ignored))).encode(), valid_share, palette=palette)
+                        str((names, sorted(ignored))).encode(), valid_share, palette=palette, notes=notes)
 
 
 def check_sizes(parts: dict[str, list[tuple[Path, Path]]]):
@@ -503,32 +545,6 @@ class Found(NamedTuple):
     path: Path
     size: tuple[int, int] | None  # H, W; None: it does not say
     boxes: list[tuple[float, float, float, float, str, bool, str]]  # left, top, right, bottom, class, ignored, where
-
-
-class Problems:
-    "What is wrong with the files, by kind."
-
-    def __init__(self):
-        self.found = {}
-
-    def add(
-        self,
-        kind: str,
-        where: str,
-    ):
-        "Note where something is wrong."
-        self.found.setdefault(kind, []).append(where)
-
-    def settle(
-        self,
-        bad_boxes: str,  # "refuse" or "drop"
-    ) -> list[str]:
-        "Refuse what is wrong, or say it in a line for each kind."
-        lines = [f"{kind}: {len(places)} ({', '.join(places[:5])}{', ...' * (len(places) > 5)})"
-                 for kind, places in self.found.items()]
-        if lines and bad_boxes == "refuse":
-            raise ValueError("; ".join(lines) + "; bad_boxes='drop' leaves them out (and clips what sticks out)")
-        return lines
 
 # %% ../../nbs/24b_data.dense.ipynb #23984c5d
 def check_box(
@@ -593,7 +609,7 @@ def box_corpus(
             else:
                 rows[part].append((found.path, checked_boxes(found, size, places, problems)))
             seen.add(found.path)
-    notes = problems.settle(bad_boxes)
+    notes = problems.settle("bad_boxes", bad_boxes)
     content = b"".join([str(classes).encode(), *(boxes.tobytes() for part in rows.values() for _, boxes in part)])
     return dense_corpus(name, classes, {part: pictures for part, pictures in rows.items() if pictures},
                         lambda boxes: (None, boxes), content, valid_share, notes=notes)
@@ -607,8 +623,6 @@ def read_voc(
     "The boxes in a file of Pascal VOC's form."
     try:
         root = ElementTree.parse(path).getroot()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path}: no such file") from error
     except ElementTree.ParseError as error:
         raise ValueError(f"{path}: no XML: {error}") from error
     size, boxes = [root.findtext(f"size/{side}") for side in ("height", "width")], []
@@ -634,6 +648,7 @@ def read_voc(
 def voc_parts(
     folder: Path,
     difficult: str,
+    problems: Problems,
 ) -> dict[str, list[Found]]:
     "The pictures and boxes of a folder in Pascal VOC's layout, or with parts that have files of XML in them."
     def place(path, kinds):
@@ -646,8 +661,12 @@ def voc_parts(
         if here == folder and part not in (lists or {"train"}):
             continue
         notes, pictures = place(here, ("Annotations", "annotations")), place(here, PICTURES)
-        stems = lists.get(part) or [path.stem for path in sorted(notes.glob("*.xml"))]
-        parts[part] = [read_voc(notes / f"{stem}.xml", find_picture(pictures, stem), difficult) for stem in stems]
+        stems, parts[part] = lists[part] if lists else [path.stem for path in sorted(notes.glob("*.xml"))], []
+        for stem in stems:
+            if (notes / f"{stem}.xml").is_file():
+                parts[part].append(read_voc(notes / f"{stem}.xml", find_picture(pictures, stem), difficult))
+            else:
+                problems.add("files of boxes missing", str(notes / f"{stem}.xml"))
     return parts
 
 # %% ../../nbs/24b_data.dense.ipynb #797603c6
@@ -738,7 +757,7 @@ def coco_pictures(
             right, bottom = (left + right, top + bottom) if box else (right, bottom)
             pictures[row["image_id"]].boxes.append((left, top, right, bottom, name, bool(row.get("iscrowd")), where))
         seen.add(row["id"])
-    return list(names.values()), list(pictures.values())
+    return list(dict.fromkeys(names.values())), list(pictures.values())  # ids of one name are one class
 
 
 def coco_parts(folder: Path) -> dict[str, tuple[Path, Path]]:  # part -> file, folder with the pictures
@@ -845,7 +864,7 @@ def boxes_in(
     if any((corpus / name).is_file() for name in ("data.yaml", "classes.txt", "obj.names")):
         classes = yolo_names(corpus)
         return classes, yolo_parts(corpus, classes, problems)
-    parts = voc_parts(corpus, difficult)
+    parts = voc_parts(corpus, difficult, problems)
     if not any(parts.values()):
         raise FileNotFoundError(f"{corpus}: no boxes, expected files of XML (Pascal VOC), "
                                 "annotations/instances_train.json or train/_annotations.coco.json (COCO), or data.yaml "
