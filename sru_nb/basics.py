@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KEPT', 'check_whole', 'check_probability', 'check_finite', 'check_choice', 'check_text', 'patch', 'sync',
            'replacing', 'write_file', 'write_json', 'file_digest', 'own_memory', 'evaluating', 'read_kept',
-           'restore_kept', 'format_count', 'format_duration', 'in_notebook', 'Progress']
+           'restore_kept', 'import_tokenizers', 'format_count', 'format_duration', 'in_notebook', 'Progress']
 
 # %% ../nbs/00a_basics.ipynb #7fc12f13
 import builtins
@@ -196,6 +196,15 @@ def restore_kept(
     "Make the same choices again."
     for name in choices.keys() & KEPT.keys():
         KEPT[name][1](choices[name])
+
+# %% ../nbs/00a_basics.ipynb #4f455817
+def import_tokenizers():  # the module
+    "The `tokenizers` library, or an error that says how to get it."
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise ImportError("word pieces need the tokenizers library: pip install 'sru_nb[subwords]'") from error
+    return tokenizers
 
 # %% ../nbs/00a_basics.ipynb #dea1d674
 def format_count(

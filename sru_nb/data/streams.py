@@ -28,12 +28,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..basics import check_choice, check_whole, patch, write_json
+from ..basics import check_choice, check_whole, import_tokenizers, patch, write_json
 from .batches import Batches
 from .embedded import embedded_file, stdlib_sources, topic_texts
 from .files import (LM1B, Transfer, cache_dir, choose_corpus, claimed, mark_length, members, obtain,
                                 publish, sha256_of, undamaged, writable_dir)
-from .vocabulary import (ByteVocab, SubwordVocab, WordVocab, import_tokenizers, load_vocab, make_vocab,
+from .vocabulary import (ByteVocab, SubwordVocab, WordVocab, load_vocab, make_vocab, save_vocab,
                                     save_vocab, split_words, train_subwords)
 
 # %% ../../nbs/22_data.streams.ipynb #a31d0b66

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['UNKNOWN', 'HEADER', 'lower_case', 'word_key', 'word_ids', 'split_words', 'check_ids', 'by_frequency',
-           'Vocabulary', 'ByteVocab', 'WordVocab', 'make_vocab', 'save_vocab', 'load_vocab', 'import_tokenizers',
-           'train_subwords', 'SubwordVocab']
+           'Vocabulary', 'ByteVocab', 'WordVocab', 'make_vocab', 'save_vocab', 'load_vocab', 'train_subwords',
+           'SubwordVocab']
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #34d7c2e4
 import json
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..basics import check_text, patch, replacing, write_file
+from ..basics import check_text, import_tokenizers, patch, replacing, write_file
 from .files import open_text, sha256_of
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #2ffae1c8
@@ -282,15 +282,6 @@ def load_vocab(
     return WordVocab(counts, **about)
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #5fe3f863
-def import_tokenizers():  # the module
-    "The `tokenizers` library, or an error that says how to get it."
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise ImportError("word pieces need the tokenizers library: pip install 'sru_nb[subwords]'") from error
-    return tokenizers
-
-
 def train_subwords(
     counts: Mapping[str, int],  # of words; `eos` is left out
     tokens: int,  # sum of the counts

@@ -6,7 +6,7 @@
 __all__ = ['LIBRARY', 'FORMAT', 'CONFIG', 'WEIGHTS', 'VOCAB', 'CARD', 'HubError', 'plain', 'noting_arguments',
            'init_parameters', 'vocab_dict', 'tied_names', 'pack_weights', 'build_model', 'file_entry', 'finish_save',
            'write_folder', 'config_digest', 'pack_config', 'unpack_config', 'to_yaml', 'card_metadata', 'run_command',
-           'run_facts', 'model_card', 'import_hub', 'file_reader', 'pack_model', 'HubModel']
+           'run_facts', 'model_card', 'import_hub', 'file_reader', 'pack_model', 'HubModel', 'push_files']
 
 # %% ../../nbs/12b_models.hub.ipynb #72b3dd4f
 import copy
@@ -160,9 +160,10 @@ def finish_save(folder: Path) -> dict:  # the files that its config.json lists
         listed = dict(json.loads((folder / CONFIG).read_bytes())[LIBRARY]["files"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {}  # none yet, or one that is useless: it may be overwritten
-    for name in (WEIGHTS, VOCAB, CARD):
+    listed = {name: entry for name, entry in listed.items() if Path(name).name == name}  # files of this folder alone
+    for name, entry in listed.items():
         waiting = folder / f".tmp-{name}"
-        if name in listed and waiting.exists() and file_entry(waiting.read_bytes()) == listed[name]:
+        if waiting.exists() and file_entry(waiting.read_bytes()) == entry:
             os.replace(waiting, folder / name)
     return listed
 
@@ -189,10 +190,10 @@ def write_folder(folder: Path, files: dict[str, bytes]):
     os.replace(folder / f".tmp-{CONFIG}", folder / CONFIG)
     sync(folder)
     finish_save(folder)
-    for name in (WEIGHTS, VOCAB, CARD):
-        (folder / f".tmp-{name}").unlink(missing_ok=True)  # of a save that never counted
-    if VOCAB not in files:
-        (folder / VOCAB).unlink(missing_ok=True)
+    for name in {VOCAB, *listed} - files.keys() - {CARD}:
+        (folder / name).unlink(missing_ok=True)  # of the model before
+    for path in folder.glob(".tmp-*"):
+        path.unlink()  # of a save that never counted
 
 # %% ../../nbs/12b_models.hub.ipynb #80d75aa0
 def config_digest(config: dict) -> str:
@@ -341,7 +342,7 @@ def file_reader(
     source: str | Path,  # folder or repository
     revision: str | None,  # of a repository
     **options,  # of hf_hub_download
-) -> Callable[..., bytes]:  # (name of a file, its entry in config.json)
+) -> Callable[..., bytes]:  # (name of a file, its entry in config.json, whether it may be missing: then None)
     "How to read the files of a folder or a repository; refused if they are not those listed."
     folder, at, in_folder = Path(source), revision, Path(source).is_dir()
     if in_folder and revision is not None:
@@ -350,25 +351,30 @@ def file_reader(
         raise HubError(f"{source} is no folder")
     hub = None if in_folder else import_hub(source)
 
-    def download(name):
+    def download(name, optional):
         nonlocal at
         try:
             path = Path(hub.hf_hub_download(source, name, revision=at, library_name=LIBRARY,
                                             library_version=__version__, **options))
         except (OSError, ValueError) as error:
+            missing = isinstance(error, hub.errors.EntryNotFoundError)
+            if optional and missing and (options.get("local_files_only") or not isinstance(error, FileNotFoundError)):
+                return None
             raise HubError(f"{source!r} is no folder here, and {name} cannot be loaded from a repository of that "
                            f"name (revision {at or 'main'}): {error}") from error
         at = path.parent.name  # the cache names a folder by its commit
         return path
 
-    def read(name, listed=None):
-        paths = [folder / name] if in_folder else [download(name)]
+    def read(name, listed=None, optional=False):
+        paths = [folder / name] if in_folder else [download(name, optional)]
         if in_folder and listed:
             paths.append(folder / f".tmp-{name}")
-        contents = [path.read_bytes() for path in paths if path.is_file()]
+        contents = [path.read_bytes() for path in paths if path and path.is_file()]
         for content in contents:
             if listed is None or file_entry(content) == listed:
                 return content
+        if not contents and optional:
+            return None
         if not contents:
             raise HubError(f"{paths[0]} is missing")
         raise HubError(f"{paths[0]} is damaged, or of another save: it has {len(contents[0])} bytes; "
@@ -463,6 +469,27 @@ def save_pretrained(
     return folder
 
 # %% ../../nbs/12b_models.hub.ipynb #1fe8252a
+def push_files(
+    repo_id: str,  # somebody/name
+    pack: Callable[[str], dict[str, bytes]],  # name of a repository -> its files
+    *,
+    private: bool | None = None,  # of a new repository; None: the owner's default
+    token: str | None = None,
+    branch: str | None = None,  # None: main
+    create_pr: bool = False,
+    commit_message: str = "Push model using sru_nb.",
+) -> str:  # the address of the commit
+    "Write files to a repository, in one commit; make the repository if there is none."
+    hub, files = import_hub(repo_id), pack(repo_id)
+    api = hub.HfApi(token=token, library_name=LIBRARY, library_version=__version__)
+    repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+    if repo != repo_id:  # which lacked its owner
+        files = pack(repo)
+    added = [hub.CommitOperationAdd(name, content) for name, content in files.items()]
+    done = api.create_commit(repo, added, commit_message=commit_message, revision=branch, create_pr=create_pr)
+    return done.pr_url or done.commit_url
+
+
 @patch
 def push_to_hub(
     self: HubModel,
@@ -471,21 +498,11 @@ def push_to_hub(
     results: dict | None = None,
     *,
     license: str | None = None,
-    private: bool | None = None,  # of a new repository; None: the owner's default
-    token: str | None = None,
-    branch: str | None = None,  # None: main
-    create_pr: bool = False,
-    commit_message: str = "Push model using sru_nb.",
+    **options,  # of `push_files`
 ) -> str:  # the address of the commit
     "Write the model to a repository, in one commit; make the repository if there is none."
-    hub, vocab = import_hub(repo_id), self.vocab if vocab is None else vocab_dict(vocab)
-    card = {"name": repo_id.rpartition("/")[2], "source": repo_id, "results": results, "license": license}
-    files = pack_model(self, vocab, **card)
-    api = hub.HfApi(token=token, library_name=LIBRARY, library_version=__version__)
-    repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-    if repo != repo_id:  # which lacked its owner
-        files = pack_model(self, vocab, **card | {"source": repo})
-    added = [hub.CommitOperationAdd(name, content) for name, content in files.items()]
-    done = api.create_commit(repo, added, commit_message=commit_message, revision=branch, create_pr=create_pr)
+    vocab = self.vocab if vocab is None else vocab_dict(vocab)
+    url = push_files(repo_id, lambda repo: pack_model(self, vocab, name=repo.rpartition("/")[2], source=repo,
+                                                      results=results, license=license), **options)
     self.vocab = vocab
-    return done.pr_url or done.commit_url
+    return url
