@@ -18,6 +18,8 @@ def test_ignored_values_leave_no_gap_among_the_classes():
     assert classes == ["sky", "road"] and table[:5].tolist() == [255, 0, 1, 255, 255] and table[255] == 255
     with raises(ValueError, "0 classes, expected 1 to 255"):
         mask_table(["void"], {0})
+    with raises(ValueError, "two classes of the same name among sky, sky"):
+        mask_table(["sky", "void", "sky"], {1})
 
 
 def test_names_and_colours_are_read_or_their_line_is_named(tmp_path):

@@ -220,6 +220,8 @@ def mask_table(
     left = [value for value in range(len(names)) if value not in ignored]
     if not left or len(left) > IGNORE:
         raise ValueError(f"{len(left)} classes, expected 1 to {IGNORE}")
+    if len({names[value] for value in left}) < len(left):
+        raise ValueError(f"two classes of the same name among {', '.join(names[value] for value in left)}")
     table = np.full(256, IGNORE, np.uint8)
     table[left] = np.arange(len(left))
     return [names[value] for value in left], table
