@@ -15,6 +15,7 @@ import sys
 import time
 from copy import deepcopy
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
@@ -30,12 +31,13 @@ from sru_nb.trainer import AveragedWeights
 FILE, HORIZONS = Path(__file__).with_name("forecast.json"), (96, 192, 336, 720)
 EMPTY = {"runs": [], "linear": [], "season": [], "manners": [], "seconds": []}
 # chosen on the validation parts, with seed 0
-RECIPE = dict(unit="sru", segment=24, hidden_size=128, num_layers=1, dropout=0.5, norm="last", rate=8e-3, steps=600,
+RECIPE = dict(unit="sru", segment=24, hidden_size=128, num_layers=1, dropout=0.3, norm="last", rate=8e-3, steps=600,
               batch=64, asked=6, loss="mae", warmup=0.05, optimizer="adamw", schedule="cosine", clip=0.0, average=0.0,
               accumulate=1, weight_decay=0.0, options={})
-SETTINGS = {("ETTh1", 96): {}, ("ETTh1", 720): dict(segment=48, rate=4e-3),
-            ("ETTh2", 96): dict(rate=2e-3, steps=300, norm="window"),
-            ("ETTh2", 720): dict(segment=48, rate=1e-3, steps=300)}
+SETTINGS = {("ETTh1", 96): {}, ("ETTh1", 720): dict(segment=48, rate=4e-3, dropout=0.5),
+            ("ETTh2", 96): dict(rate=2e-3, steps=300, dropout=0.5, norm="window"),
+            ("ETTh2", 720): dict(segment=48, rate=2e-3, steps=200)}
+GRU_RATE = 0.5  # of SRU's
 
 
 def shares(segment):
@@ -45,13 +47,28 @@ def shares(segment):
     return torch.tensor(np.add.reduceat(weight, np.arange(0, len(steps), segment)), dtype=torch.float32)
 
 
+def padded(data, part, lookback):
+    """All windows that begin in the rows up to the end of a part, NaN where their future is not in it; and that end."""
+    end = data.ends[("train", "valid", "test").index(part)]
+    values = torch.cat([data.values[:end], data.values.new_full((HORIZONS[-1], data.values.shape[1]), torch.nan)])
+    return values.unfold(0, lookback + HORIZONS[-1], 1), end
+
+
+def training_batches(data, lookback, size, seed):
+    """Epoch after epoch of windows that have at least the shortest horizon; what they lack of others is NaN."""
+    rng, (windows, _) = np.random.default_rng(seed), padded(data, "train", lookback)
+    starts = data.starts("train", lookback, HORIZONS[0])
+    while True:
+        for first in np.array_split(rng.permutation(starts), len(starts) // size):
+            cut = windows[torch.from_numpy(first)]
+            yield cut[..., :lookback], cut[..., lookback:]
+
+
 @torch.no_grad()
 def figures(model, data, part, lookback, count=0):
     """MSE and MAE at each horizon, each over all windows that the part has for it, or over as many evenly spread."""
-    end, total = data.ends[("train", "valid", "test").index(part)], {horizon: np.zeros(3) for horizon in HORIZONS}
+    (windows, end), total = padded(data, part, lookback), {horizon: np.zeros(3) for horizon in HORIZONS}
     starts = data.starts(part, lookback, HORIZONS[0], count)
-    values = torch.cat([data.values[:end], data.values.new_full((HORIZONS[-1], data.values.shape[1]), torch.nan)])
-    windows = values.unfold(0, lookback + HORIZONS[-1], 1)
     with evaluating(model):
         for first in np.array_split(starts, -(-len(starts) // 128)):
             cut = windows[torch.from_numpy(first)]
@@ -69,41 +86,34 @@ def train(data, lookback, seed, measure=50, windows=350, test=True, **changes):
     torch.manual_seed(seed)
     model = SegmentForecaster(len(data.series.channels), lookback, HORIZONS[-1], r["unit"], r["segment"],
                               r["hidden_size"], r["num_layers"], r["dropout"], r["norm"])
-    batches = data.batches("train", lookback, HORIZONS[-1], r["batch"], seed)
+    batches = training_batches(data, lookback, r["batch"], seed)
     optimizer = build_optimizer(model, r["optimizer"], lr=r["rate"], weight_decay=r["weight_decay"], **r["options"])
     schedule = build_scheduler(r["schedule"], warmup=round(r["warmup"] * r["steps"]),
                                **({} if r["schedule"] == "constant" else {"total": r["steps"]}))
     rates = [group["lr"] for group in optimizer.param_groups]
     averaged = AveragedWeights(model, r["average"]) if r["average"] else None
-    best, done, began, measuring = {}, 0, time.process_time(), 0.0
     drawn = dict(loss=r["loss"], asked=r["asked"], shares=shares(r["segment"]))
-    curve, waiting = [], []
-    while done < r["steps"]:
-        for batch in batches:
-            waiting.append(batch)
-            if len(waiting) < r["accumulate"]:
-                continue
-            optimizer.zero_grad()
-            for batch in waiting:
-                (forecast_loss(model, batch, **drawn)[0] / len(waiting)).backward()
-            waiting, done = [], done + 1
-            if r["clip"]:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), r["clip"])
-            for group, rate in zip(optimizer.param_groups, rates):
-                group["lr"] = rate * schedule(done)
-            optimizer.step()
-            if averaged:
-                averaged.update(model)
-            if done % measure == 0 or done == r["steps"]:
-                start, watched = time.process_time(), averaged.module if averaged else model
-                found = figures(watched, data, "valid", lookback, windows)
-                curve.append({"step": done, **{str(h): found[h]["mse"] for h in HORIZONS}})
-                for horizon, values in found.items():
-                    if horizon not in best or values["mse"] < best[horizon][0]["mse"]:
-                        best[horizon] = values, done, deepcopy(watched.state_dict())
-                measuring += time.process_time() - start
-            if done == r["steps"]:
-                break
+    best, curve, began, measuring = {}, [], time.process_time(), 0.0
+    for step in range(1, r["steps"] + 1):
+        optimizer.zero_grad()
+        for _ in range(r["accumulate"]):
+            (forecast_loss(model, next(batches), **drawn)[0] / r["accumulate"]).backward()
+        if r["clip"]:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), r["clip"])
+        for group, rate in zip(optimizer.param_groups, rates):
+            group["lr"] = rate * schedule(step)
+        optimizer.step()
+        if averaged:
+            averaged.update(model)
+        if step % measure and step < r["steps"]:
+            continue
+        start, watched = time.process_time(), averaged.module if averaged else model
+        found = figures(watched, data, "valid", lookback, windows)
+        curve.append({"step": step, **{str(horizon): found[horizon]["mse"] for horizon in HORIZONS}})
+        for horizon, values in found.items():
+            if horizon not in best or values["mse"] < best[horizon][0]["mse"]:
+                best[horizon] = values, step, deepcopy(watched.state_dict())
+        measuring += time.process_time() - start
     seconds = time.process_time() - began - measuring
     result = {"data": data.series.name, "lookback": lookback, "unit": r["unit"], "seed": seed, "changes": changes,
               "parameters": sum(p.numel() for p in model.parameters()), "seconds": seconds, "curve": curve,
@@ -144,6 +154,40 @@ def train_linear(data, lookback, horizon, seed=2021, rate=1e-4, batch=8, epochs=
             "seconds": time.process_time() - began}
 
 
+SHORT = dict(steps=200)
+MANNERS = {
+    "as it is": {},
+    "constant rate, no warm-up": dict(schedule="constant", warmup=0.0),
+    "cosine without warm-up": dict(warmup=0.0),
+    "cosine with one hard restart": dict(schedule="cosine_restarts"),
+    "two batches of 32 a step": dict(batch=32, accumulate=2),
+    "gradients clipped at 1": dict(clip=1.0),
+    "moving average of the weights, 0.98": dict(average=0.98),
+    "weight decay 0.1": dict(weight_decay=0.1),
+    "Muon, 0.02 for matrices": dict(optimizer="muon", rate=0.02, options={"adamw_lr": 8e-3}),
+    "Adam's rate a quarter": dict(rate=2e-3),
+}
+
+
+def epoch_seconds(data, lookback, horizon, width, turns=7, batch=64):
+    """Seconds of an epoch, SRU and GRU taking turns: the median step of each, times the batches of an epoch."""
+    batches = data.batches("train", lookback, horizon, batch, 1)
+    taken, models = {}, {}
+    for unit in ("sru", "gru"):
+        model = SegmentForecaster(7, lookback, horizon, unit, 24, width, 1, 0.5)
+        models[unit] = model, build_optimizer(model, "adamw", lr=1e-3)
+    for turn, windows in zip(range(turns + 2), batches):
+        for unit, (model, optimizer) in models.items():
+            start = time.perf_counter()
+            optimizer.zero_grad()
+            forecast_loss(model, windows)[0].backward()
+            optimizer.step()
+            if turn > 1:
+                taken.setdefault(unit, []).append(time.perf_counter() - start)
+    return {"data": data.series.name, "lookback": lookback, "horizon": horizon, "hidden_size": width, "threads": 2,
+            "batches": len(batches), "seconds": {unit: median(steps) * len(batches) for unit, steps in taken.items()}}
+
+
 def read():
     return EMPTY | (json.loads(FILE.read_text()) if FILE.exists() else {})
 
@@ -167,7 +211,16 @@ def main(kind, folder, *only):
                 if key in [(r["data"], r["lookback"], r["unit"], r["seed"]) for r in read()["runs"]] or \
                         only and f"{unit}{seed}" not in only and f"{name}-{lookback}" not in only:
                     continue
-                add("runs", train(data[name], lookback, seed, **settings | {"unit": unit}))
+                rate = settings.get("rate", RECIPE["rate"]) * (GRU_RATE if unit == "gru" else 1)
+                add("runs", train(data[name], lookback, seed, **settings | {"unit": unit, "rate": rate}))
+    if kind == "manners":
+        for name, changes in MANNERS.items():
+            if name not in [row["name"] for row in read()["manners"]]:
+                add("manners", {"name": name, **train(data["ETTh1"], 96, 1, test=False, **SHORT | changes)})
+    if kind == "seconds":
+        torch.set_num_threads(2)
+        for width in (128, 512):
+            add("seconds", epoch_seconds(data["ETTh1"], 96, 96, width))
     if kind == "linear":
         for lookback, horizon in [(720, h) for h in HORIZONS] + [(336, h) for h in HORIZONS]:
             if (lookback, horizon) not in [(r["lookback"], r["horizon"]) for r in read()["linear"]]:

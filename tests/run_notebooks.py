@@ -33,6 +33,7 @@ JOBS = {
     "42_wikitext103": {"corpus": "embedded", "max_seconds": 10},
     "43_sentences": {"corpus": "embedded", "compare": "cnn", "window": 3, "max_seconds": 4},
     "45_recognition": {"corpus": "digits", "max_seconds": 10, "epochs": 8},
+    "49_forecast": {"corpus": "temperatures", "steps": 40, "eval_every": 20, "eval_windows": 200},
     "44_squad": {"corpus": "embedded", "hidden_size": 32, "num_layers": 2, "max_seconds": 10},
 }
 

@@ -142,6 +142,17 @@ def test_what_is_asked_for_is_answered_as_among_all():
     close(some, pinball(every[:, :, [1, 3]], torch.zeros(5, 3, 2, 8), [0.1, 0.9]).mean(), 1e-5)
 
 
+def test_what_is_not_known_has_no_part_in_the_loss():
+    model, history = fresh(dropout=0.0)
+    future = torch.randn(5, 3, 20)
+    expected = F.l1_loss(model(history)[..., :7], future[..., :7])
+    future[..., 7:] = torch.nan
+    value = forecast_loss(model, (history, future))[0]
+    close(value, expected, 1e-5)
+    value.backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
 @pytest.mark.parametrize("options,message", [
     ({"levels": [0.9, 0.1]}, "levels=[0.9, 0.1]"), ({"unit": "tcn"}, "unit='tcn'"), ({"hidden_size": 9}, "even"),
     ({"norm": "mean"}, "norm='mean'"), ({"lookback": 25}, "multiple of segment=8"), ({"horizon": 0}, "horizon=0")])

@@ -324,11 +324,11 @@ def split_series(
     test: float = 0.2,
 ) -> Split:
     "Cut a series into three parts; the published ones as the papers do."
-    check_finite(0, 0.5, above=True, valid=valid, test=test)
+    check_finite(0, 0.5, valid=valid, test=test)
     held = [round(len(series) * share) for share in (valid, test)]
     counts = series.counts or (len(series) - sum(held), *held)
-    if min(counts) < 1:
-        raise ValueError(f"{len(series)} rows leave {counts} for train, valid and test, expected at least one each")
+    if counts[0] < 1:
+        raise ValueError(f"{len(series)} rows leave {counts} for train, valid and test, expected one to train on")
     rows = series.frame.to_numpy()[: counts[0]]
     mean, deviation = rows.mean(0), rows.std(0)
     constant = deviation <= 1e-12 * np.maximum(abs(mean), 1e-300)

@@ -272,7 +272,7 @@ def pinball(
 
 def forecast_loss(
     model: nn.Module,  # a forecaster, or one wrapped for several processes
-    batch: tuple,  # history (B, C, lookback), future (B, C, horizon), ...
+    batch: tuple,  # history (B, C, lookback), future (B, C, horizon), NaN where it is not known, ...
     state=None,  # none is carried; the trainer passes it
     loss: str = "mae",  # "mse", "mae" or "huber"; with levels it is the pinball loss in any case
     levels: Sequence[float] = (),  # of the model
@@ -285,7 +285,9 @@ def forecast_loss(
     drawn = torch.multinomial(shares, asked).sort().values.to(device) if asked else None
     if asked:
         future = future.unflatten(-1, (len(shares), -1))[:, :, drawn].flatten(2)
-    predicted = model(history) if drawn is None else model(history, drawn)
+    predicted, known = model(history) if drawn is None else model(history, drawn), future.isfinite()
+    if not known.all():
+        predicted, future = predicted[known], future[known]
     value = pinball(predicted, future, levels).mean() if levels else LOSSES[loss](predicted, future)
     return value, None, len(history)
 
