@@ -291,7 +291,7 @@ def coco_rows(
                           "area": row.get("area", box[2] * box[3]), "iscrowd": int(row.get("iscrowd") or 0)})
     return found
 
-
+# %% ../nbs/30_metrics.ipynb #c0c0f195
 def coco_figures(
     truth: Mapping,  # images, annotations and categories, of COCO's form
     detections: Sequence[Mapping],  # image_id, category_id, bbox, score
@@ -386,7 +386,7 @@ def match_boxes(
             taken.add(best)
     return found
 
-
+# %% ../nbs/30_metrics.ipynb #9ec0ca11
 def precision_recall(
     truth: Sequence[np.ndarray],  # of each picture, as for `match_boxes`
     detections: Sequence[np.ndarray],
@@ -468,7 +468,7 @@ def masks_command(options) -> dict:
         names = list(map(str, range(int(used.max()) + 1 if len(used) else 1)))
     return {"pictures": len(found)} | segmentation_figures(matrix[: len(names), : len(names)], names)
 
-
+# %% ../nbs/30_metrics.ipynb #b0c3c0de
 def boxes_command(options) -> dict:
     "The figures of detections in a file."
     truth, detections = read_coco(options.truth), read_json(options.detections)

@@ -243,7 +243,7 @@ def place(
         moved[i] = source[top : top + size[0], left : left + size[1]]
     return moved
 
-
+# %% ../../nbs/23c_data.augment.ipynb #30e3b0c5
 @patch
 def move_boxes(
     self: Augment,

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..basics import check_choice, check_probability, check_whole
+from ..basics import check_choice, check_probability, check_whole, patch
 from .augment import IGNORE, Augment, chances
 from .batches import Batches, PooledOrder
 from .images import decode, opened, picture_header, sklearn_digits
@@ -55,7 +55,7 @@ class Kept:
             self.scenes[number], self.bytes = scene, self.bytes + size
         return scene
 
-
+# %% ../../nbs/24b_data.dense.ipynb #4fa9ed8d
 @dataclass(frozen=True, eq=False, repr=False)
 class DenseSet:
     "Pictures with masks or boxes, read when they are asked for."
@@ -149,28 +149,32 @@ class DenseCorpus:
                 "sizes": {part: images.size for part, images in parts},
                 "counts": {part: images.counts() for part, images in parts}, "note": self.note}
 
-    def statistics(self) -> tuple[list[float], list[float]]:
-        "Mean and deviation of each channel of the training part, from 0 to 1; of 1,000 pictures at most."
-        images = self.parts["train"]
-        counts = np.zeros((images.channels, 256))
-        for i in np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int):
-            for row, channel in zip(counts, np.moveaxis(images[i].picture, 2, 0)):
-                row += np.bincount(channel.ravel(), minlength=256)
-        share, value = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
-        mean = share @ value
-        return mean.tolist(), np.sqrt(np.maximum(share @ value**2 - mean**2, 1 / 255**2)).tolist()
-
     def __repr__(self) -> str:
         return f"DenseCorpus({self.note[8:]})"
 
-    def _repr_markdown_(self) -> str:
-        sets = self.parts.values()
-        pixels = next(iter(sets)).truth(0)[0] is not None
-        rows = [["pixels, per cent" if pixels else "boxes", *self.parts], ["---"] * (1 + len(self.parts))]
-        for k, name in enumerate(self.classes):
-            counts = [(images.counts()[k], max(sum(images.counts()), 1)) for images in sets]
-            rows.append([name, *(f"{100 * n / total:.2f}" if pixels else f"{n:,}" for n, total in counts)])
-        return f"**{self.note}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+# %% ../../nbs/24b_data.dense.ipynb #b97bb6af
+@patch
+def statistics(self: DenseCorpus) -> tuple[list[float], list[float]]:
+    "Mean and deviation of each channel of the training part, from 0 to 1; of 1,000 pictures at most."
+    images = self.parts["train"]
+    counts = np.zeros((images.channels, 256))
+    for i in np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int):
+        for row, channel in zip(counts, np.moveaxis(images[i].picture, 2, 0)):
+            row += np.bincount(channel.ravel(), minlength=256)
+    share, value = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
+    mean = share @ value
+    return mean.tolist(), np.sqrt(np.maximum(share @ value**2 - mean**2, 1 / 255**2)).tolist()
+
+
+@patch
+def _repr_markdown_(self: DenseCorpus) -> str:
+    sets = self.parts.values()
+    pixels = next(iter(sets)).truth(0)[0] is not None
+    rows = [["pixels, per cent" if pixels else "boxes", *self.parts], ["---"] * (1 + len(self.parts))]
+    for k, name in enumerate(self.classes):
+        counts = [(images.counts()[k], max(sum(images.counts()), 1)) for images in sets]
+        rows.append([name, *(f"{100 * n / total:.2f}" if pixels else f"{n:,}" for n, total in counts)])
+    return f"**{self.note}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 # %% ../../nbs/24b_data.dense.ipynb #27886e30
 def dense_corpus(
@@ -323,7 +327,7 @@ def part_folders(
         parts = {"train": whole}
     return parts
 
-
+# %% ../../nbs/24b_data.dense.ipynb #dcb8f334
 def pairs(
     pictures: list[Path],
     masks: list[Path],
@@ -375,7 +379,7 @@ def find_picture(
     paths = [folder / f"{name}{end}" for end in (".jpg", ".jpeg", ".png", ".bmp", ".JPG", ".JPEG", ".PNG")]
     return next((path for path in paths if path.is_file()), paths[0])
 
-
+# %% ../../nbs/24b_data.dense.ipynb #853f4b18
 def voc_masks(
     folder: Path,
     problems: Problems,
@@ -532,7 +536,7 @@ def load_masks(
     return dense_corpus(kind if kind == name else path.name, classes, parts, known,
                         str((names, sorted(ignored))).encode(), valid_share, palette=palette, notes=notes)
 
-
+# %% ../../nbs/24b_data.dense.ipynb #09e0e0c4
 def check_sizes(parts: dict[str, list[tuple[Path, Path]]]):
     "Refuse a mask that has another size than its picture."
     for picture, mask in (pair for rows in parts.values() for pair in rows):
@@ -583,7 +587,7 @@ def checked_boxes(
             boxes.append((*box, places[name], float(ignored)))
     return np.array(boxes, np.float32).reshape(-1, 6)
 
-
+# %% ../../nbs/24b_data.dense.ipynb #274ceaa4
 def box_corpus(
     name: str,
     classes: list[str],
@@ -646,7 +650,7 @@ def read_voc(
     known = all(text and text.strip().isdecimal() and int(text) for text in size)
     return Found(picture, tuple(map(int, size)) if known else None, boxes)
 
-
+# %% ../../nbs/24b_data.dense.ipynb #10ab240c
 def voc_parts(
     folder: Path,
     difficult: str,
@@ -694,7 +698,7 @@ def read_coco(path: str | Path) -> dict[str, list[dict]]:
                 raise ValueError(f"{path}: {kind}[{i}] has no {lacking[0]!r}")
     return {kind: content[kind] for kind in needed}
 
-
+# %% ../../nbs/24b_data.dense.ipynb #38d071a5
 def run_lengths(
     counts: str | list[int],  # COCO's string, or the lengths themselves
 ) -> list[int]:
@@ -761,7 +765,7 @@ def coco_pictures(
         seen.add(row["id"])
     return list(dict.fromkeys(names.values())), list(pictures.values())  # ids of one name are one class
 
-
+# %% ../../nbs/24b_data.dense.ipynb #16473cb8
 def coco_parts(folder: Path) -> dict[str, tuple[Path, Path]]:  # part -> file, folder with the pictures
     "The files of COCO's form in a folder, and where their pictures are."
     parts = {}
@@ -798,7 +802,7 @@ def yolo_names(folder: Path) -> list[str]:
         names = [names[i] for i in range(len(names))]
     return list(map(str, names))
 
-
+# %% ../../nbs/24b_data.dense.ipynb #5c850968
 def read_yolo(
     path: Path,  # of the text; it may be missing
     picture: Path,
@@ -873,7 +877,7 @@ def boxes_in(
                                 "and labels (YOLO)")
     return sorted({row[4] for pictures in parts.values() for found in pictures for row in found.boxes}), parts
 
-
+# %% ../../nbs/24b_data.dense.ipynb #1d61c16e
 def load_boxes(
     corpus: str | Path = "auto",  # "auto", "scenes", a folder of any layout, or a file of COCO's form
     folder: str | Path = "",  # where the pictures of a file are; "": beside it
@@ -920,7 +924,7 @@ class DenseBatch(NamedTuple):
     mask_pad: torch.Tensor | None  # (B, H, W) bool, True where there is no picture; None: all are of one size
     indices: np.ndarray  # (B,) of the pictures in their set
 
-
+# %% ../../nbs/24b_data.dense.ipynb #8f470ab8
 class DenseBatches(Batches):
     "Batches of pictures with masks or boxes, with a position that can be saved; iterating is one epoch."
 
