@@ -34,6 +34,7 @@ JOBS = {
     "43_sentences": {"corpus": "embedded", "compare": "cnn", "window": 3, "max_seconds": 4},
     "45_recognition": {"corpus": "digits", "max_seconds": 10, "epochs": 8},
     "49_forecast": {"corpus": "temperatures", "steps": 40, "eval_every": 20, "eval_windows": 200},
+    "47_detection": {"max_seconds": 8, "epochs": 2},
     "44_squad": {"corpus": "embedded", "hidden_size": 32, "num_layers": 2, "max_seconds": 10},
 }
 

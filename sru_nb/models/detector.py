@@ -6,9 +6,9 @@
 __all__ = ['ALPHA', 'Detector', 'Targets', 'highest', 'box_targets', 'overlaps', 'boxes_at', 'heat_losses',
            'detector_loss', 'read_boxes', 'predict_boxes', 'detect', 'draw_boxes']
 
-# %% ../../nbs/16b_models.detector.ipynb #78be9e4b
+# %% ../../nbs/16b_models.detector.ipynb #723ad1cf
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from .hub import HubModel
 from .vision import ImageClassifier, Pyramid
 from ..sru import zero_at_pads
 
-# %% ../../nbs/16b_models.detector.ipynb #09761cda
+# %% ../../nbs/16b_models.detector.ipynb #d4027d1a
 class Detector(nn.Module, HubModel, pipeline_tag="object-detection", tags=("detector",)):
     "Boxes and their classes, by scans of SRU or one of its peers."
 
@@ -46,7 +46,6 @@ class Detector(nn.Module, HubModel, pipeline_tag="object-detection", tags=("dete
         self.num_classes, self.stride = check_whole("num_classes", num_classes, 1), patch
         backbone = ImageClassifier(1, channels, widths, depths, stem, patch, unit, local=local, drop_path=drop_path,
                                    mean=mean, std=std)
-        backbone.norm, backbone.head = nn.Identity(), nn.Identity()  # a classifier's, which nothing here would train
         self.pyramid = Pyramid(backbone, width)
         self.hidden = nn.Sequential(nn.LayerNorm(width), Linear(width, width), nn.GELU())
         self.heat, self.sides = Linear(width, num_classes), Linear(width, 5)  # four distances, and the overlap
@@ -66,7 +65,7 @@ class Detector(nn.Module, HubModel, pipeline_tag="object-detection", tags=("dete
             maps = heat.masked_fill(mask_pad[..., None], -1e4), *(zero_at_pads(a, mask_pad) for a in maps[1:])
         return tuple(a.permute(2, 3, 0, 1) for a in maps)
 
-# %% ../../nbs/16b_models.detector.ipynb #51ef6194
+# %% ../../nbs/16b_models.detector.ipynb #73834261
 ALPHA = 0.54  # of half a box's sides: how far its heat reaches
 
 
@@ -80,7 +79,7 @@ class Targets(NamedTuple):
     box: torch.Tensor  # (M, 4) left, top, right, bottom in pixels
     weight: torch.Tensor  # (M,): adds up to 1 in each picture
 
-# %% ../../nbs/16b_models.detector.ipynb #0d32bd18
+# %% ../../nbs/16b_models.detector.ipynb #fe6bcada
 def highest(
     values: torch.Tensor,  # (N, M), at least 0
     row: torch.Tensor,  # (N,) of whole numbers below `rows`
@@ -124,7 +123,7 @@ def box_targets(
     shape = (len(boxes), num_classes, H, W)
     return Targets(heat.view(shape), blind.view(shape) > 0, picture, place, rows[own, :4], weight)
 
-# %% ../../nbs/16b_models.detector.ipynb #6d771676
+# %% ../../nbs/16b_models.detector.ipynb #6747ba19
 def overlaps(
     a: torch.Tensor,  # (M, 4) left, top, right, bottom
     b: torch.Tensor,  # (M, 4)
@@ -161,7 +160,7 @@ def heat_losses(
     unasked = targets.blind & (y < 1)
     return losses.masked_fill(unasked if pads is None else unasked | pads[:, None], 0).flatten(1).sum(1)
 
-# %% ../../nbs/16b_models.detector.ipynb #f5c4418d
+# %% ../../nbs/16b_models.detector.ipynb #8e172ece
 def detector_loss(
     model: nn.Module,  # a `Detector`, or one wrapped for several processes
     batch: Any,  # with pictures (B, C, H, W), boxes: B tensors (n, 6), mask_pad (B, H, W) or None
@@ -182,7 +181,7 @@ def detector_loss(
     boxes = (targets.weight * (box_weight * (1 - giou) + overlap_weight * judged)).sum()
     return (heat / counts).mean() + boxes / len(pictures), None, len(pictures)
 
-# %% ../../nbs/16b_models.detector.ipynb #b128144e
+# %% ../../nbs/16b_models.detector.ipynb #6f5b4143
 def read_boxes(
     maps: tuple[torch.Tensor, ...],  # heat, distances and overlap, from a `Detector`
     stride: int,
@@ -203,31 +202,35 @@ def read_boxes(
         found.append(torch.cat([around, values[:, None], own[:, None]], 1))
     return found
 
-# %% ../../nbs/16b_models.detector.ipynb #f4dd0032
+# %% ../../nbs/16b_models.detector.ipynb #6a913940
 @torch.no_grad()
 def predict_boxes(
     model: nn.Module,
     batches: Iterable,  # with pictures, mask_pad and indices
+    sizes: np.ndarray | None = None,  # (N, 2): height and width of the files, in whose pixels boxes are; None: as read
     least_score: float = 0.0,
     boxes: int = 100,
-) -> dict[int, np.ndarray]:  # index of a picture -> (m, 6), as of `read_boxes`
+    gather: Callable[[list], list] = list,  # puts the answers of several processes together
+) -> dict[int, np.ndarray]:  # index of a picture -> (m, 6), as of `read_boxes`; each picture once, in order
     "The boxes that a detector finds in many pictures, in evaluation mode."
     device, found = next(model.parameters()).device, {}
     with evaluating(model):
         for batch in batches:
             pads = batch.mask_pad
-            sizes = torch.tensor([batch.pictures.shape[2:]] * len(batch.pictures)) if pads is None else \
+            seen = torch.tensor([batch.pictures.shape[2:]] * len(batch.pictures)) if pads is None else \
                 torch.stack([(~pads).any(2).sum(1), (~pads).any(1).sum(1)], 1)
             maps = model(batch.pictures.to(device), pads if pads is None else pads.to(device))
-            answers = read_boxes(maps, model.stride, sizes, least_score, boxes)
-            found |= {int(i): answer.cpu().numpy() for i, answer in zip(batch.indices, answers)}
-    return found
+            for i, size, rows in zip(batch.indices, seen, read_boxes(maps, model.stride, seen, least_score, boxes)):
+                found[int(i)] = rows.cpu().numpy()
+                if sizes is not None:
+                    found[int(i)][:, :4] *= np.tile(np.divide(sizes[i], size.numpy())[::-1], 2)
+    return dict(sorted(gather(list(found.items()))))
 
-# %% ../../nbs/16b_models.detector.ipynb #384f54fc
+# %% ../../nbs/16b_models.detector.ipynb #01779ab8
 def detect(
     model: Detector,
     picture: str | Path | np.ndarray,  # a file, or (H, W, C) uint8
-    least_score: float = 0.3,
+    least_score: float = 0.5,
     boxes: int = 100,  # at most
     size: Sequence[int] | None = None,  # H, W to which it is brought; None: what the model's folder says, or as it is
 ) -> np.ndarray:  # (m, 6): left, top, right, bottom in the picture's pixels, score, class; highest scores first
@@ -253,7 +256,7 @@ def detect(
     rows[:, :4] *= np.tile(np.divide(whole, size)[::-1], 2)
     return rows
 
-# %% ../../nbs/16b_models.detector.ipynb #2ef1fa95
+# %% ../../nbs/16b_models.detector.ipynb #972a0b37
 def draw_boxes(
     pictures: Sequence[np.ndarray],  # (H, W, C) uint8 each
     found: Sequence[np.ndarray],  # (m, 6) each, as from `detect`
@@ -283,7 +286,7 @@ def draw_boxes(
     plt.close(figure)  # shown by whoever displays it, not twice
     return figure
 
-# %% ../../nbs/16b_models.detector.ipynb #95110b05
+# %% ../../nbs/16b_models.detector.ipynb #2599d333
 @patch
 def for_onnx(self: Detector) -> tuple[nn.Module, dict, dict | None]:  # itself, arguments, its vocabulary
     "What `sru_nb.onnx.export_onnx` takes where it gets no example."
