@@ -337,6 +337,7 @@ PRESETS = {
     "digits": dict(widths=(48,), depths=(4,), stem="patch", patch=1),
     "tiny": dict(widths=(48, 96), depths=(2, 4)),
     "dense-tiny": dict(widths=(32, 64, 96), depths=(2, 2, 2), patch=4),
+    "dense-small": dict(widths=(32, 64, 128), depths=(2, 4, 4), patch=4),
     "xt": dict(widths=(48, 96, 192, 384), depths=(2, 2, 8, 4), patch=4),
     "t": dict(widths=(64, 128, 256, 512), depths=(4, 4, 16, 4), patch=4),
     "s": dict(widths=(96, 192, 384, 768), depths=(4, 4, 18, 4), patch=4),
