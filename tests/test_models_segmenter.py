@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from sru_nb.models.segmenter import (
-    Segmenter, class_weights, enlarge, overlay_masks, pixel_scores, plot_masks, segment, segmentation_matrix,
-    segmenter_loss, voc_palette, write_mask,
+    Segmenter, enlarge, overlay_masks, pixel_scores, plot_masks, segment, segmentation_matrix, segmenter_loss,
+    voc_palette, weigh_classes, write_mask,
 )
 from sru_nb.models.vision import UNITS, with_unit
 from sru_nb.testing import close, close_all, raises
@@ -73,11 +73,11 @@ def test_pads_change_no_loss_and_no_gradient(auxiliary):
 def test_the_losses_of_parts_add_up_to_that_of_the_whole():
     _, batch = ragged()
     batch.masks[1:3] = 255  # the second part has no label at all
-    model, weights, whole = small(), class_weights([5, 3, 1]), {}
+    model, weights, whole = small(auxiliary=True), weigh_classes([5, 3, 1]), {}
     for name, cuts in (("whole", [slice(0, 5)]), ("parts", [slice(0, 1), slice(1, 3), slice(3, 5)])):
         model.zero_grad()
-        parts = [segmenter_loss(model, SimpleNamespace(**{k: v[cut] for k, v in vars(batch).items()}), weights=weights)
-                 for cut in cuts]
+        parts = [SimpleNamespace(**{k: v[cut] for k, v in vars(batch).items()}) for cut in cuts]
+        parts = [segmenter_loss(model, part, weights=weights, auxiliary=0.4) for part in parts]
         counts = [count for *_, count in parts]
         total = sum(loss * count for loss, _, count in parts) / sum(counts)
         total.backward()
@@ -91,7 +91,7 @@ def test_a_batch_without_a_label_is_no_step_and_no_stop():
     batch.masks[:] = 255
     for auxiliary in (0.0, 0.4):
         model = small(auxiliary=bool(auxiliary))
-        loss, _, count = segmenter_loss(model, batch, weights=class_weights([5, 3, 1]), auxiliary=auxiliary)
+        loss, _, count = segmenter_loss(model, batch, weights=weigh_classes([5, 3, 1]), auxiliary=auxiliary)
         loss.backward()
         assert loss.item() == 0 and count == 0 and not any(p.grad.any() for p in model.parameters())
 
@@ -147,6 +147,9 @@ def test_the_matrix_counts_each_labelled_pixel_once():
     assert torch.equal(segmentation_matrix(model.train(), [batch]), matrix) and model.training
     halves = [SimpleNamespace(**{k: v[cut] for k, v in vars(batch).items()}) for cut in (slice(2), slice(2, 5))]
     assert torch.equal(segmentation_matrix(model, halves), matrix)
+    own = [segmentation_matrix(model, [half]).flatten().tolist() for half in halves]
+    both = segmentation_matrix(model, halves[:1], total=lambda *numbers: [sum(pair) for pair in zip(numbers, own[1])])
+    assert torch.equal(both, matrix)
 
 
 def test_segment_takes_files_arrays_and_tensors(tmp_path):
@@ -169,14 +172,14 @@ def test_segment_takes_files_arrays_and_tensors(tmp_path):
 def test_class_weights_have_the_mean_one():
     counts = torch.tensor([700, 250, 50, 0])
     for kind, expected in (("none", [1.0, 1.0, 1.0, 0.0]), ("balanced", [1 / 2.1, 1 / 0.75, 1 / 0.15, 0])):
-        close(class_weights(counts, kind), torch.tensor(expected))
-    roots = class_weights(counts)
+        close(weigh_classes(counts, kind), torch.tensor(expected))
+    roots = weigh_classes(counts)
     close((roots * counts).sum() / 1000, torch.tensor(1.0))
     close(roots[0] / roots[2], torch.tensor((50 / 700) ** 0.5))
     with raises(ValueError, "class_weights='log'", "sqrt"):
-        class_weights(counts, "log")
+        weigh_classes(counts, "log")
     with raises(ValueError, "counts=[0, 0]"):
-        class_weights([0, 0])
+        weigh_classes([0, 0])
 
 
 def test_palettes_and_overlays():
