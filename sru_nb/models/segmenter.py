@@ -321,8 +321,8 @@ def plot_masks(
 
     palette = voc_palette() if palette is None else palette
     titles = ["picture", *masks, *(["errors"] if len(masks) == 2 else [])]
-    figure, axes = plt.subplots(len(pictures), len(titles), figsize=(2.3 * len(titles), 1.9 * len(pictures)),
-                                squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(len(pictures), len(titles), squeeze=False, layout="constrained",
+                                figsize=(1.6 * len(titles), 1.2 * len(pictures) + 0.5 * bool(len(classes))))
     for i, (picture, row) in enumerate(zip(pictures, axes)):
         own = [mask[i] for mask in masks.values()]
         shown = [overlay_masks(picture, mask, palette) for mask in own]
