@@ -35,6 +35,7 @@ JOBS = {
     "45_recognition": {"corpus": "digits", "max_seconds": 10, "epochs": 8},
     "49_forecast": {"corpus": "temperatures", "steps": 40, "eval_every": 20, "eval_windows": 200},
     "47_detection": {"max_seconds": 8, "epochs": 2},
+    "46_segmentation": {"epochs": 2, "max_seconds": 12},
     "44_squad": {"corpus": "embedded", "hidden_size": 32, "num_layers": 2, "max_seconds": 10},
 }
 

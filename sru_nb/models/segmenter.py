@@ -321,8 +321,11 @@ def plot_masks(
 
     palette = voc_palette() if palette is None else palette
     titles = ["picture", *masks, *(["errors"] if len(masks) == 2 else [])]
+    rows, columns = pictures[0].shape[:2]
+    height = min(max(rows / 140, 0.68), 2.2)  # inches
     figure, axes = plt.subplots(len(pictures), len(titles), squeeze=False, layout="constrained",
-                                figsize=(1.6 * len(titles), 1.2 * len(pictures) + 0.5 * bool(len(classes))))
+                                figsize=((height * columns / rows + 0.1) * len(titles),
+                                         (height + 0.1) * len(pictures) + 0.5 * bool(len(classes))))
     for i, (picture, row) in enumerate(zip(pictures, axes)):
         own = [mask[i] for mask in masks.values()]
         shown = [overlay_masks(picture, mask, palette) for mask in own]
@@ -333,7 +336,7 @@ def plot_masks(
             axis.imshow(image), axis.set_title(title if i == 0 else "", fontsize=9), axis.axis("off")
     seen = sorted({int(value) for group in masks.values() for mask in group for value in np.unique(mask)} - {255})
     if len(classes):
-        figure.legend(handles=[Patch(color=palette[k] / 255, label=classes[k]) for k in seen], ncols=6, fontsize=8,
+        figure.legend(handles=[Patch(color=palette[k] / 255, label=classes[k]) for k in seen], ncols=6, fontsize=7,
                       loc="outside lower center", frameon=False)
     plt.close(figure)
     return figure
