@@ -288,7 +288,8 @@ def coco_rows(
         if row["image_id"] in images and row["category_id"] in categories:
             found.append({"id": len(found) + 1, "image_id": images[row["image_id"]], "bbox": list(map(float, box)),
                           "category_id": categories[row["category_id"]], "score": float(row.get("score", 0)),
-                          "area": row.get("area", box[2] * box[3]), "iscrowd": int(row.get("iscrowd") or 0)})
+                          "area": box[2] * box[3] if "score" in row else row.get("area", box[2] * box[3]),
+                          "iscrowd": 0 if "score" in row else int(row.get("iscrowd") or 0)})
     return found
 
 # %% ../nbs/30_metrics.ipynb #c0c0f195
@@ -307,9 +308,10 @@ def coco_figures(
         raise ValueError(f"detections: image_id {strange['image_id']!r}, which the truth has not")
     true = coco_rows("annotations", truth["annotations"], images, categories)
     taken = coco_rows("detections", detections, images, categories)
-    known = COCO({"images": [{"id": place} for place in images.values()], "annotations": true,
-                  "categories": [{"id": place, "name": str(place)} for place in categories.values()]})
-    measure = COCOeval_faster(known, known.loadRes(taken), "bbox")
+    known, seen = (COCO({"images": [{"id": place} for place in images.values()], "annotations": rows,
+                         "categories": [{"id": place, "name": str(place)} for place in categories.values()]})
+                   for rows in (true, taken))  # its `loadRes` refuses an empty list in version 1.6
+    measure = COCOeval_faster(known, seen, "bbox")
     measure.evaluate(), measure.accumulate(), measure.summarize()
     shown = {name: None if value < 0 else 100 * float(value) for name, value in zip(COCO_FIGURES, measure.stats)}
     tables = np.moveaxis(measure.eval["precision"][:, :, :, 0, -1], 2, 0)  # (K, thresholds, recalls); -1: none
