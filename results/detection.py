@@ -31,8 +31,8 @@ from sru_nb.optim import build_optimizer
 from sru_nb.trainer import AveragedWeights
 
 FILE = Path(__file__).with_name("detection.json")
-CELLS = dict(size=(240, 320), batch=8, augment=dict(size=(240, 320), flip=True, flip_down=True, scale_low=0.7,
-                                                    scale_high=1.4))
+CELLS = dict(size=(240, 320), batch=8, measures=12, augment=dict(
+    size=(240, 320), flip=True, flip_down=True, scale_low=0.7, scale_high=1.4))
 SCENES = dict(size=None, batch=8, augment=dict(scale_low=0.7, scale_high=1.4))
 TRIALS = {
     "as it is": {},
@@ -71,7 +71,7 @@ def measure(model, images, size, save=""):
     return detection_figures(truth, detections, images.classes)
 
 
-def train(data, unit, seconds, size, batch, augment, save="", seed=1, measures=12, **changes):
+def train(data, unit, seconds, size, batch, augment, save="", seed=1, measures=4, **changes):
     """One run: what it is, and the figures of the validation part after each part of its time."""
     torch.manual_seed(seed)
     recipe = RECIPE | {name: value for name, value in changes.items() if name in RECIPE}
@@ -135,7 +135,8 @@ def check(folder):
 
 
 def read():
-    return json.loads(FILE.read_text()) if FILE.exists() else {"trials": [], "cells": [], "scenes": [], "check": []}
+    kinds = "trials", "cells", "scenes", "check"
+    return json.loads(FILE.read_text()) if FILE.exists() else {kind: [] for kind in kinds}
 
 
 def add(kind, row):
