@@ -271,7 +271,7 @@ class Trainer:
         self.main = self.accelerator.is_main_process  # the process that writes
         self.parallel, self.stepper = self.model, self.optimizer  # until accelerate has wrapped them
         self.step, self.carried, self.best, self.averaged, self.metrics, self.parts = 0, None, None, None, {}, {}
-        self.status = "no step was recorded"
+        self.status, self.line = "no step was recorded", Progress(self.progress if self.main else "off")
         self.steps_an_epoch = -(-len(self.batches) // self.accumulate)
         self.budget = Budget(self.max_steps, self.epochs * self.steps_an_epoch, self.max_seconds, self.patience)
         self.meter, self.total = Meter(), Totals()
