@@ -124,7 +124,7 @@ def fit(
     self.model_, self.channels_, self.history_, self.series_ = model.eval(), series.channels, history, series
     return self
 
-
+# %% ../nbs/52_forecaster.ipynb #f6fef2cb
 @patch
 def predict_quantiles(
     self: Forecaster,
@@ -152,7 +152,7 @@ def predict(
     middle = min(self.levels, key=lambda level: abs(level - 0.5))
     return future.xs(middle, axis=1, level="level")[self.channels_].rename_axis(None, axis=1)
 
-
+# %% ../nbs/52_forecaster.ipynb #42626f2e
 @patch
 def after(self: Forecaster, horizon: int | None, history: Any) -> "pd.DataFrame":
     "What the network says comes after a table."

@@ -1,11 +1,9 @@
 """The training of 47_detection, small: killed and resumed, and shared by two processes."""
 
 import os
-import subprocess
-import sys
 
 import pytest
-from test_trainer import LAUNCH, curve
+from test_trainer import curve, run_together
 
 from sru_nb.checkpoint import checkpoints
 from sru_nb.testing import close
@@ -61,12 +59,8 @@ if shard["world_size"] == 1:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_and_resumed_or_shared_the_training_is_the_same(tmp_path):
-    for name, text in (("train.py", TRAIN), ("launch.py", LAUNCH)):
-        (tmp_path / name).write_text(text)
     for processes in ("1", "2"):
-        command = [sys.executable, tmp_path / "launch.py", processes, "0", tmp_path / "train.py", tmp_path / processes]
-        done = subprocess.run([*map(str, command)], text=True, capture_output=True, timeout=300,
-                              env=os.environ | {"OMP_NUM_THREADS": "1"})
+        done = run_together(tmp_path, TRAIN, processes, tmp_path / processes, timeout=300)
         assert done.returncode == 0, done.stderr
     last = [checkpoints(tmp_path / "1" / name / "checkpoints")[-1] for name in ("whole", "killed")]
     for name in ("model.safetensors", "averaged.safetensors", "optimizer.safetensors"):

@@ -1,12 +1,10 @@
 """The training of 46_segmentation, small: killed and resumed, and shared by two processes."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
-from test_trainer import LAUNCH, curve
+from test_trainer import curve, run_together
 
 from sru_nb.checkpoint import checkpoints, load_matching
 from sru_nb.models.segmenter import Segmenter
@@ -65,12 +63,8 @@ if shard["world_size"] == 1:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_and_resumed_or_shared_the_training_is_the_same(tmp_path):
     said = {}
-    for name, text in (("train.py", TRAIN), ("launch.py", LAUNCH)):
-        (tmp_path / name).write_text(text)
     for processes in ("1", "2"):
-        command = [sys.executable, tmp_path / "launch.py", processes, "0", tmp_path / "train.py", tmp_path / processes]
-        done = subprocess.run([*map(str, command)], text=True, capture_output=True, timeout=300,
-                              env=os.environ | {"OMP_NUM_THREADS": "1"})
+        done = run_together(tmp_path, TRAIN, processes, tmp_path / processes, timeout=300)
         assert done.returncode == 0, done.stderr
         said[processes] = done.stdout
     last = [checkpoints(tmp_path / "1" / name / "checkpoints")[-1] for name in ("whole", "killed")]

@@ -769,13 +769,18 @@ else:
 """
 
 
-def together(tmp_path, run_dir, processes, *arguments, dropout=0.0, restarts=0, **environment):
-    "Run the job in so many processes, as torchrun does, but for the fork, which spares each of them the imports."
-    for name, text in (("many.py", MANY), ("launch.py", LAUNCH)):
+def run_together(tmp_path, program, processes, *arguments, restarts=0, timeout=120, **environment):
+    "Run a program in so many processes, as torchrun does, but for the fork, which spares each of them the imports."
+    for name, text in (("program.py", program), ("launch.py", LAUNCH)):
         (tmp_path / name).write_text(text)
-    command = [tmp_path / "launch.py", processes, restarts, tmp_path / "many.py", run_dir, dropout, *arguments]
-    return subprocess.run([sys.executable, *map(str, command)], text=True, capture_output=True, timeout=120,
+    command = [tmp_path / "launch.py", processes, restarts, tmp_path / "program.py", *arguments]
+    return subprocess.run([sys.executable, *map(str, command)], text=True, capture_output=True, timeout=timeout,
                           env=os.environ | {"OMP_NUM_THREADS": "1"} | environment)
+
+
+def together(tmp_path, run_dir, processes, *arguments, dropout=0.0, **options):
+    "Run the job above."
+    return run_together(tmp_path, MANY, processes, run_dir, dropout, *arguments, **options)
 
 
 def test_two_processes_equal_one_with_all_the_streams(tmp_path):

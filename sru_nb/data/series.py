@@ -54,7 +54,7 @@ def find_stamps(
         time = (named + others)[0]
     return frame[time], frame.drop(columns=time)
 
-
+# %% ../../nbs/26_data.series.ipynb #8b974188
 def parse_stamps(
     column: pd.Series,
     timezone: str | None = None,  # of the clock: "Europe/Berlin"; None: as the stamps say, without offsets none
@@ -196,7 +196,7 @@ class Series:
         return {"name": self.name, "bytes": self.size, "sha256": self.sha256, "rows": len(self),
                 "channels": self.channels, "frequency": self.frequency, "notes": list(self.notes)}
 
-
+# %% ../../nbs/26_data.series.ipynb #2dcf5796
 def as_series(
     table: Any,  # a DataFrame or a pandas Series, with stamps in the index or in a column; or a `Series`
     time: str | None = None,  # as of `find_stamps`
@@ -246,7 +246,7 @@ def temperatures() -> Series:
                    sha256=hashlib.sha256("".join(map(sha256_of, paths.values())).encode()).hexdigest(),
                    size=sum(path.stat().st_size for path in paths.values()))
 
-
+# %% ../../nbs/26_data.series.ipynb #784226e5
 def read_table(
     path: str | Path,  # .csv, .tsv or .parquet
 ) -> pd.DataFrame:
@@ -317,7 +317,7 @@ class Split:
         rows = zip(PARTS, (0, *self.ends), self.ends)
         return "\n  ".join([", ".join(f"{part} {end - start:,} rows" for part, start, end in rows), *self.notes])
 
-
+# %% ../../nbs/26_data.series.ipynb #ae44a96d
 def split_series(
     series: Series,
     valid: float = 0.1,  # share of the rows, where the series has no split of its own

@@ -105,23 +105,25 @@ class SegmentForecaster(Forecaster, HubModel, pipeline_tag="time-series-forecast
         self.dropout = nn.Dropout(check_probability("dropout", dropout))
         self.head = Linear(hidden_size, segment * max(1, len(self.levels)))
 
-    def forward(
-        self,
-        history: torch.Tensor,  # (B, C, lookback)
-        asked: torch.Tensor | None = None,  # (m,) segments of the horizon, ascending; None: all
-    ) -> torch.Tensor:  # (B, C, horizon), or (B, C, m * w) where asked for some; with levels (B, C, horizon, Q)
-        "The forecasts."
-        x, shift, factor = to_scale(self.checked(history), self.norm)
-        x = x.unflatten(-1, (-1, self.segment)).flatten(0, 1).transpose(0, 1)  # (segments, B * C, w)
-        state = self.run(F.relu(self.embedding(x)))[1]
-        q = self.questions(asked)
-        h = self.answers(q, state, history.shape[0])  # (B * C * m, d)
-        y = self.head(self.dropout(h)).view(-1, self.channels, q.shape[1] * self.segment, max(1, len(self.levels)))
-        y = y if asked is not None else y[:, :, : self.horizon]
-        if not self.levels:
-            return y.squeeze(-1) * factor + shift
-        return y * (factor if isinstance(factor, float) else factor[..., None]) + \
-            (shift if isinstance(shift, float) else shift[..., None])
+# %% ../../nbs/19_models.forecast.ipynb #07e79fdc
+@patch
+def forward(
+    self: SegmentForecaster,
+    history: torch.Tensor,  # (B, C, lookback)
+    asked: torch.Tensor | None = None,  # (m,) segments of the horizon, ascending; None: all
+) -> torch.Tensor:  # (B, C, horizon), or (B, C, m * w) where asked for some; with levels (B, C, horizon, Q)
+    "The forecasts."
+    x, shift, factor = to_scale(self.checked(history), self.norm)
+    x = x.unflatten(-1, (-1, self.segment)).flatten(0, 1).transpose(0, 1)  # (segments, B * C, w)
+    state = self.run(F.relu(self.embedding(x)))[1]
+    q = self.questions(asked)
+    h = self.answers(q, state, history.shape[0])  # (B * C * m, d)
+    y = self.head(self.dropout(h)).view(-1, self.channels, q.shape[1] * self.segment, max(1, len(self.levels)))
+    y = y if asked is not None else y[:, :, : self.horizon]
+    if not self.levels:
+        return y.squeeze(-1) * factor + shift
+    return y * (factor if isinstance(factor, float) else factor[..., None]) + \
+        (shift if isinstance(shift, float) else shift[..., None])
 
 # %% ../../nbs/19_models.forecast.ipynb #58184349
 @patch
@@ -147,7 +149,7 @@ def questions(
         return position
     return torch.cat([position, self.channel[:, None].expand(-1, position.shape[1], -1)], -1)
 
-
+# %% ../../nbs/19_models.forecast.ipynb #2e446cab
 @patch
 def answers(
     self: SegmentForecaster,
@@ -291,7 +293,7 @@ def forecast_loss(
     value = pinball(predicted, future, levels).mean() if levels else LOSSES[loss](predicted, future)
     return value, None, len(history)
 
-
+# %% ../../nbs/19_models.forecast.ipynb #3c153a2e
 @torch.no_grad()
 def predict_windows(
     model: nn.Module,
