@@ -7,7 +7,7 @@ __all__ = ['TOKENS', 'SST', 'SETS', 'TABLES', 'kim_words', 'word_pattern', 'comp
            'read_labelled', 'fold_indices', 'SentenceCorpus', 'corpus_note', 'digest_of_files', 'PublishedSet',
            'tree_phrases', 'load_published', 'csv_rows', 'table_rows', 'labelled_texts', 'labelled_corpus',
            'load_table', 'hub_splits', 'load_hub', 'unambiguous', 'stdlib_sentences', 'load_sentences', 'Encoded',
-           'encode', 'collate', 'Batches']
+           'encode', 'collate', 'Batches', 'text_batches']
 
 # %% ../../nbs/23_data.sentences.ipynb #fddcb047
 import csv
@@ -646,6 +646,25 @@ class Batches(ResumableBatches):
         world_size: int = 1,
     ):
         order = PooledOrder(encoded.lengths, batch_size, seed, pool, rank, world_size)
-        content = zlib.crc32(encoded.labels.tobytes(), zlib.crc32(encoded.ids.tobytes()))
+        labels = encoded.labels if encoded.labels.ndim == 1 else encoded.labels[:: 1 + len(encoded) // 1000]
+        content = zlib.crc32(labels.tobytes(), zlib.crc32(encoded.ids.tobytes()))
         super().__init__(order, partial(collate, encoded), {"batch_size": batch_size, "seed": seed, "pool": pool,
                                                             "batches": len(order), "content": content})
+
+# %% ../../nbs/23_data.sentences.ipynb #89e8d471
+def text_batches(
+    ids: np.ndarray,  # of all texts in a row
+    ends: np.ndarray,  # (N,): those of text i are ids[ends[i - 1] : ends[i]]
+    targets: np.ndarray,  # (N, k), or (N,) of numbers or classes
+    batch_size: int,  # over all processes together
+    seed: int | None = None,  # of the order; None: by length, always the same
+    **options,  # of `Batches`
+) -> Batches:  # of ids (L, B), mask_pad (L, B), targets (B, k)
+    "Batches of texts given by ids, and what belongs to each."
+    lengths = np.diff(ends, prepend=0)
+    if len(targets) != len(lengths) or not len(lengths):
+        raise ValueError(f"targets has {len(targets)} rows for {len(lengths)} texts, expected one for each of at least "
+                         "one text")
+    if not lengths.all():
+        raise ValueError(f"text {int(lengths.argmin())} has no token, expected at least one; leave such texts out")
+    return Batches(Encoded(ids, lengths, targets, 0, 0, 0), batch_size, seed, **options)
