@@ -123,6 +123,7 @@ def test_every_pooling_is_the_teachers(pooling):
     the = table[tokenizer.token_to_id("the")]
     expected = {"mean": (cls + the + sep) / 3, "last": sep, "first": cls, "pooler": the * 2}[pooling]
     close(model.token_vectors()[model.tokenizer.token_to_id("the")], expected)
+    assert torch.equal(model.vectors, distill(teacher, batch_size=7).vectors)
 
 
 def test_components_are_those_of_a_singular_value_decomposition():

@@ -52,7 +52,7 @@ class Teacher(NamedTuple):
     max_length: int | None = None  # tokens of a text that it reads, special ones included; None: all
     sha256: str = ""  # of its weights
 
-
+# %% ../../nbs/17a_models.distill.ipynb #409323b9
 def run_batches(
     teacher: Teacher,
     rows: Sequence[Sequence[int]],  # ids of texts, special tokens included
@@ -74,9 +74,9 @@ def run_batches(
         mask, lengths = mask.to(states.device), lengths.to(states.device)
         if pooling == "pooler" and pooled is None:
             raise ValueError(f"pooling='pooler', but {teacher.name or 'the teacher'} has no such output")
-        rows = torch.arange(len(ids), device=states.device)
+        each = torch.arange(len(ids), device=states.device)
         vectors = {"mean": lambda: (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True),
-                   "last": lambda: states[rows, lengths - 1], "first": lambda: states[:, 0],
+                   "last": lambda: states[each, lengths - 1], "first": lambda: states[:, 0],
                    "pooler": lambda: pooled}[pooling]().float().cpu()
         for i, vector in zip(places, vectors):
             out[i] = vector
@@ -137,7 +137,7 @@ def read_pooling(
     found = [pooling for flag, pooling in flags.items() if config.get(flag)] or [config.get("pooling_mode", "mean")]
     return kinds.get("Transformer", ""), named.get(found[0], found[0])
 
-
+# %% ../../nbs/17a_models.distill.ipynb #4a151c47
 def read_limit(
     read,  # as from `file_reader`
     folder: str = "",  # of the network
@@ -252,7 +252,7 @@ def kept_tokens(
         raise ValueError(f"remove={remove!r}: of {len(known)} tokens none is left, expected some")
     return tokens, unk
 
-
+# %% ../../nbs/17a_models.distill.ipynb #7fa7aaee
 def closed(
     model: dict,  # of a tokenizer, as tokenizer.json has it
     known: Iterable[str],  # its tokens
