@@ -4,16 +4,21 @@
 
 # %% auto #0
 __all__ = ['PLAIN_TYPES', 'RULES', 'read_texts', 'label_column', 'distinct_labels', 'label_rows', 'Labels', 'hold_out',
-           'class_weights', 'train_epochs', 'held_out_values', 'mapping_vectors', 'build_classifier', 'encode_texts',
-           'NetworkEstimator', 'TextClassifier', 'encode_pair', 'check_sample_weight', 'vocab_of', 'unpack_vocab']
+           'class_weights', 'move_means', 'holding', 'train_epochs', 'held_out_values', 'mapping_vectors',
+           'build_classifier', 'encode_texts', 'is_own', 'build_on_encoder', 'NetworkEstimator', 'TextClassifier',
+           'encode_pair', 'check_sample_weight', 'place_batches', 'vectors_at', 'prepare', 'loss_of', 'prepare_encoder',
+           'vocab_of', 'saved_encoder', 'unpack_vocab', 'saved_class']
 
 # %% ../nbs/50_text_classifier.ipynb #b24a9c31
 import copy
+import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,11 +29,18 @@ import torch
 from torch.nn import functional as F
 
 from .basics import check_choice, check_finite, check_probability, check_whole, patch
+from .data.batches import Batches as ResumableBatches
+from .data.batches import PooledOrder
 from .data.sentences import TOKENS, Batches, Encoded, Examples, encode, tokenize, word_pattern
 from .data.vectors import Vectors, embedding_matrix, read_vectors
 from .data.vocabulary import Vocabulary
-from .models.classifier import SentenceClassifier, class_loss, label_loss, predict_logits, word_weights
-from .models.hub import HubError
+from .models.classifier import (
+    ENCODERS, SentenceClassifier, adversarial_loss, class_loss, label_loss, predict_logits, word_weights)
+from .models.encoder import SentenceEncoder, load_encoder, padded
+from .models.finetune import (
+    EncoderClassifier, HeadAlone, TableAdam, only_rows, rate_groups, token_length)
+from .models.hub import CONFIG, LIBRARY, HubError, file_reader
+from .models.static import StaticModel
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -218,6 +230,32 @@ def class_weights(
         check_finite(**{f"class_weight[{label!r}]": weight})
     return torch.tensor([float(weights.get(label, 1.0)) for label in known])
 
+# %% ../nbs/50_text_classifier.ipynb #ad27014e
+@torch.no_grad()
+def move_means(
+    means: Sequence[torch.Tensor] | None,  # moving averages; None: there are none
+    weights: Sequence[torch.Tensor],
+    average: float,  # decay, shorter at first, as in the trainer
+    done: int,  # steps before this one
+) -> int:  # steps
+    "Take the weights of another step into their averages."
+    for mean, weight in zip(means or (), weights):
+        mean.lerp_(weight, 1 - min(average, (1 + done) / (10 + done)) if done else 1.0)
+    return done + 1
+
+
+@contextmanager
+def holding(weights: Sequence[torch.Tensor], values: Sequence[torch.Tensor] | None) -> Iterator[None]:
+    "Within it weights have other values, if there are any."
+    own = [weight.detach().clone() for weight in weights] if values else []
+    with torch.no_grad():
+        [weight.copy_(value) for weight, value in zip(weights, values or ())]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            [weight.copy_(value) for weight, value in zip(weights, own)]
+
 # %% ../nbs/50_text_classifier.ipynb #2336ce98
 def train_epochs(
     model: torch.nn.Module,  # on its device; holds the best weights afterwards, without `evaluate` the last
@@ -230,6 +268,7 @@ def train_epochs(
     optimizer: torch.optim.Optimizer | None = None,  # None: Adam
     schedule: Callable[[int], float] | None = None,  # step from 1 -> multiplier of the learning rate; None: 1
     clip_norm: float = math.inf,  # largest norm of the gradients
+    average: float = 0.0,  # decay of a moving average of the weights, shorter at first, which is then kept; 0: none
     patience: int = 0,  # epochs without a new best after which to stop; 0: no limit
     deadline: float = math.inf,  # by time.monotonic()
     report: Callable[[dict], None] = lambda record: None,  # called after every epoch
@@ -238,7 +277,7 @@ def train_epochs(
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer, history, best = optimizer or torch.optim.Adam(trained, learning_rate), [], None
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: schedule(done + 1) if schedule else 1.0)
-    start = time.monotonic()
+    start, means, done = time.monotonic(), [p.detach().clone() for p in trained] if average else None, 0
     pace = took = 0.0  # seconds of the last step and of the last evaluation: the next ones are to end in time
     for epoch in range(1, epochs + 1):
         total, count, steps = 0.0, 0, 0
@@ -256,23 +295,25 @@ def train_epochs(
                 torch.nn.utils.clip_grad_norm_(trained, clip_norm)
             optimizer.step()
             scheduler.step()
+            done = move_means(means, trained, average, done)
             pace = time.monotonic() - before
             if before + 2 * pace + took >= deadline:
                 break
         history.append({"epoch": epoch, "steps": steps, "loss": total / count})
         if evaluate is not None:
             before = time.monotonic()
-            history[-1] |= (values := evaluate(model))
+            with holding(trained, means):
+                history[-1] |= (values := evaluate(model))
             key, took = tuple(values.values())[:2], time.monotonic() - before
             if best is None or key > best[0]:
-                best = key, epoch, [p.detach().clone() for p in trained]
+                best = key, epoch, [p.detach().clone() for p in means or trained]
         now = time.monotonic()
         history[-1] |= {"best": best is None or best[1] == epoch, "seconds": round(now - start, 3)}
         report(history[-1])
         if now + pace + took >= deadline or best and patience and epoch - best[1] >= patience:
             break
     with torch.no_grad():
-        for p, value in zip(trained, best[2] if best else trained):
+        for p, value in zip(trained, best[2] if best else means or trained):
             p.copy_(value)
     return history
 
@@ -344,6 +385,34 @@ def encode_texts(words: Vocabulary, texts: list[str], tokens: str, max_length: i
     "Texts as numbers, each with the label 0."
     return encode(words, Examples([tokenize(text, tokens) for text in texts], [0] * len(texts)), max_length)
 
+# %% ../nbs/50_text_classifier.ipynb #dd8f1982
+def is_own(encoder: Any) -> bool:
+    "Whether this is a sentence encoder, and not the name of a network."
+    if not isinstance(encoder, str):
+        return True
+    if encoder not in ENCODERS and "/" not in encoder and not Path(encoder).is_dir():
+        raise ValueError(f"encoder={encoder!r}, expected one of {', '.join(ENCODERS)}, or a sentence encoder: a "
+                         "folder, somebody/name on the Hub, a StaticModel or a SentenceEncoder")
+    return encoder not in ENCODERS
+
+
+def build_on_encoder(
+    p: SimpleNamespace,  # parameters
+    classes: int,  # C
+    texts: list[str],  # that are trained on
+) -> EncoderClassifier:
+    "A classifier on a sentence encoder, not trained yet."
+    if p.vectors is not None:
+        raise ValueError("vectors is given, but the encoder has token vectors of its own; expected None")
+    encoder, more = load_encoder(p.encoder), dict(p.model_options or {})
+    if p.max_length is not None:
+        more["changes"] = {**more.get("changes", {}), "max_length": p.max_length}
+    options = {"normalize": encoder.normalize and not p.tune_encoder, "dropout": p.dropout,
+               "head_layers": p.head_layers, "token_dropout": p.token_dropout} | more
+    sample = encoder.encode(texts[:: -(-len(texts) // 1000)], max_length=p.max_length, normalize=options["normalize"])
+    size = float(np.sqrt(np.square(sample).mean()))
+    return EncoderClassifier.of(encoder, classes, **{"scale": 1 / size if size else 1.0} | options)
+
 # %% ../nbs/50_text_classifier.ipynb #602880d2
 class NetworkEstimator(BaseEstimator):
     "An estimator with a network `model_` and a parameter `device`."
@@ -370,27 +439,34 @@ class TextClassifier(ClassifierMixin, NetworkEstimator):
 
     def __init__(
         self,
-        encoder: str = "sru",  # "sru", "srupp", "lstm", "gru" or "cnn"
+        encoder: Any = "sru",  # "sru", "srupp", "lstm", "gru" or "cnn"; or a sentence encoder: a model or a folder
         num_layers: int = 2,
         hidden_size: int = 128,  # units per direction
         embedding_size: int | None = None,  # None: that of the vectors; without vectors 100
-        dropout: float = 0.5,
+        dropout: float | None = None,  # None: 0.5, on the vectors of a sentence encoder that stay 0
         pooling: str | None = "max",  # "last", "max", "mean" or "attention"
         bidirectional: bool = True,
-        model_options: dict | None = None,  # further arguments of `SentenceClassifier`
+        model_options: dict | None = None,  # further arguments of `SentenceClassifier` or `EncoderClassifier`
         vectors: str | Path | Mapping | None = None,  # a file of word vectors, or word -> vector
         tune_embeddings: bool | None = None,  # train the word vectors; None: only where none are given
+        tune_encoder: bool = True,  # train a sentence encoder too; False: its vectors stay, the head alone is trained
+        head_layers: int = 1,  # linear layers on the vectors of a sentence encoder
+        token_dropout: float = 0.0,  # of whole tokens of a sentence encoder, in training
         tokens: str = "words",  # how texts are cut, as in `tokenize`: "words", "sane", "original", "split"
         min_count: int = 1,  # words that occur more rarely count as unknown
-        max_length: int | None = None,  # words; what is beyond is not read. None: all is read
+        max_length: int | None = None,  # words or tokens; what is beyond is not read. None: all, or the encoder's own
         epochs: int = 30,  # at most
         batch_size: int = 32,
         learning_rate: float = 1e-3,
+        network_rate: float = 1.0,  # times it: of all but the head and the word or token vectors
+        embedding_rate: float | None = None,  # times it: of these vectors. None: 1, of a sentence encoder 0.25
         max_seconds: float | None = None,  # of the whole fit; None: no limit
         validation_fraction: float = 0.1,  # held out, to stop early and to keep the best epoch; 0: train all epochs
         patience: int = 5,  # epochs without a new best after which to stop; 0: no limit
         class_weight: str | Mapping | None = None,  # None, "balanced", or class -> weight
         label_smoothing: float = 0.0,
+        adversarial: float = 0.0,  # how far texts are moved against the model in training; 1: the length of a vector
+        average: float = 0.0,  # decay of a moving average of the weights, which is what is kept; 0: none
         threshold: float = 0.5,  # of a label's probability, where a text may have several
         random_state: int | np.random.RandomState | None = 0,  # None: another result each time
         device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
@@ -420,7 +496,8 @@ class TextClassifier(ClassifierMixin, NetworkEstimator):
         **options,  # of `SentenceClassifier.from_pretrained`: revision, token, ...
     ) -> "TextClassifier":
         "A fitted classifier, as it was saved."
-        return _restore(cls, SentenceClassifier.from_pretrained(folder_or_repo, **options), str(folder_or_repo), device)
+        model = saved_class(folder_or_repo, **options).from_pretrained(folder_or_repo, **options)
+        return _restore(cls, model, str(folder_or_repo), device)
 
 # %% ../nbs/50_text_classifier.ipynb #061ee4d2
 @patch
@@ -428,13 +505,17 @@ def check_parameters(self: TextClassifier) -> SimpleNamespace:  # NumPy's number
     "The parameters, if each is in its range."
     values = {name: value.item() if isinstance(value, np.generic) else value
               for name, value in self.get_params(deep=False).items()}
-    for name in ("min_count", "epochs", "batch_size", "max_length", "embedding_size", "patience"):
+    for name in ("min_count", "epochs", "batch_size", "max_length", "embedding_size", "patience",
+                 "head_layers"):
         if values[name] is not None or name not in ("max_length", "embedding_size"):
             check_whole(name, values[name], 0 if name == "patience" else 1)
     for name in ("learning_rate", "max_seconds", "threshold"):
         if values[name] is not None or name != "max_seconds":
             check_finite(above=True, **{name: values[name]})
-    for name in ("validation_fraction", "label_smoothing", "threshold"):
+    for name in ("network_rate", "embedding_rate", "adversarial"):
+        if values[name] is not None or name != "embedding_rate":
+            check_finite(**{name: values[name]})
+    for name in ("validation_fraction", "label_smoothing", "threshold", "token_dropout", "average"):
         check_probability(name, values[name])
     check_choice("tokens", values["tokens"], TOKENS)
     return SimpleNamespace(**values)
@@ -486,53 +567,132 @@ def _counted_texts(labels: Labels, X: Any, y: Any, sample_weight: Any) -> tuple[
     texts, codes = [text for text, weight in zip(texts, weights) if weight], codes[weights > 0]
     return texts, codes, weights[weights > 0] / weights[weights > 0].mean(dtype=np.float64).astype(np.float32)
 
+# %% ../nbs/50_text_classifier.ipynb #f684303c
+def place_batches(
+    take: Callable,  # places (B,) -> two tensors, as a model takes them
+    lengths: np.ndarray,  # (n,) of the texts
+    batch_size: int,
+    seed: int | None = None,  # of the order; None: by length, always the same
+) -> ResumableBatches:  # of the two tensors and the places
+    "Batches of texts that are known by their places."
+    order = PooledOrder(lengths, batch_size, seed)
+    return ResumableBatches(order, lambda rows: (*take(rows), torch.from_numpy(rows)),
+                            {"batch_size": batch_size, "seed": seed, "texts": len(lengths)})
+
+
+def vectors_at(
+    vectors: np.ndarray,  # (n, k)
+) -> Callable:  # for `place_batches`: vectors (B, k), and a mask that nobody needs
+    "How batches of vectors are taken."
+    return lambda rows: (torch.from_numpy(vectors[rows]), torch.zeros(len(rows), 0, dtype=torch.bool))
+
+# %% ../nbs/50_text_classifier.ipynb #848f00c4
+def prepare(
+    p: SimpleNamespace,  # parameters
+    texts: list[list[str]],  # of each part
+    classes: int,  # C
+    seed: int,
+    device: torch.device,
+    stack: ExitStack,  # of the fit: what is undone when it ends
+) -> SimpleNamespace:  # model, trained (it, or a part), batches of each part, optimizer, loss, words, reading
+    "What a fit trains, and on what; a batch ends with the places of its texts."
+    own = is_own(p.encoder)
+    defaults = {"dropout": 0.0 if own and not p.tune_encoder else 0.5, "embedding_rate": 0.25 if own else 1.0}
+    p = SimpleNamespace(**vars(p) | {name: value for name, value in defaults.items() if vars(p)[name] is None})
+    if own:
+        return prepare_encoder(p, texts, classes, seed, device, stack)
+    words, model = build_classifier(p, classes, texts[0], seed)
+    encoded = [replace(encode_texts(words, part, p.tokens, p.max_length), labels=np.arange(len(part)))
+               for part in texts]
+    batches = [Batches(encoded[0], p.batch_size, seed=seed), *(Batches(part, 256) for part in encoded[1:])]
+    optimizer, model = None, model.to(device)
+    if not p.embedding_rate == p.network_rate == 1:
+        optimizer = torch.optim.Adam(rate_groups(model, p.learning_rate, p.network_rate, p.embedding_rate))
+    return SimpleNamespace(model=model, trained=model, batches=batches, optimizer=optimizer, words=words,
+                           loss=loss_of(p, 1.0), reading=(p.tokens, p.max_length))
+
+
+def loss_of(
+    p: SimpleNamespace,  # parameters
+    length: float,  # of a word or token vector
+) -> Callable:
+    "The loss of a batch."
+    return partial(adversarial_loss, size=p.adversarial * length) if p.adversarial else class_loss
+
+
+def prepare_encoder(p, texts, classes, seed, device, stack) -> SimpleNamespace:  # as for `prepare`
+    "What a fit on a sentence encoder trains, and on what."
+    model = build_on_encoder(p, classes, texts[0]).to(device)
+    fit = SimpleNamespace(model=model, words=None, reading=("tokenizer", p.max_length), loss=class_loss)
+    if not p.tune_encoder:
+        parts = [model.encoder.encode(part, normalize=False) for part in texts]
+        fit.trained, fit.optimizer, takes = HeadAlone(model), None, [vectors_at(part) for part in parts]
+        lengths = [np.zeros(len(part)) for part in parts]
+    else:
+        parts = [model.encoder.token_ids(part) for part in texts]
+        ids = np.concatenate([ids for ids, _ in parts])
+        fit.loss, numbers = loss_of(p, token_length(model)), stack.enter_context(only_rows(model.embedding, ids, True))
+        takes = [partial(padded, numbers[ids], ends) for ids, ends in parts]
+        lengths, fit.trained = [np.diff(ends, prepend=0) for _, ends in parts], model
+        fit.optimizer = TableAdam(model.embedding, rate_groups(
+            model, p.learning_rate, p.network_rate, p.embedding_rate))
+    sizes, seeds = [p.batch_size] + [256] * len(texts), [seed] + [None] * len(texts)
+    fit.batches = [place_batches(*part) for part in zip(takes, lengths, sizes, seeds)]
+    return fit
+
 # %% ../nbs/50_text_classifier.ipynb #b3a861a6
+@patch
+def divide(self: TextClassifier, p, labels, seed, X, y, X_val, y_val, sample_weight) -> list[tuple]:
+    "The parts of a fit, each (texts, codes, weights): what is trained on, and what is held out, if anything is."
+    if (X_val is None) != (y_val is None):
+        raise ValueError("one of X_val and y_val is None, expected both or none of them")
+    texts, codes, weights = _counted_texts(labels, X, y, sample_weight)
+    if X_val is not None:
+        texts_val, codes_val = encode_pair(labels, X_val, y_val, "_val")
+        return [(texts, codes, weights), (texts_val, codes_val, np.ones(len(texts_val), np.float32))]
+    if not p.validation_fraction:
+        return [(texts, codes, weights)]
+    held = hold_out(codes, p.validation_fraction, np.random.default_rng(seed))
+    return [([text for text, out in zip(texts, held) if out == part], codes[held == part], weights[held == part])
+            for part in (False, True)]
+
+
 @patch
 def train(self: TextClassifier, X, y, X_val=None, y_val=None, sample_weight=None) -> dict[str, Any]:
     "What `fit` sets."
     start, p, device = time.monotonic(), self.check_parameters(), self.find_device()
-    if (X_val is None) != (y_val is None):
-        raise ValueError("one of X_val and y_val is None, expected both or none of them")
     texts, labels = read_texts(X), Labels.of(y)
-    texts, codes, weights = _counted_texts(labels, texts, y, sample_weight)
-    parts = [(texts, codes, weights)]
-    if X_val is not None:
-        texts_val, codes_val = encode_pair(labels, X_val, y_val, "_val")
-        parts.append((texts_val, codes_val, np.ones(len(texts_val), np.float32)))
     seed = int(check_random_state(p.random_state).randint(2**31 - 1))
-    if X_val is None and p.validation_fraction:
-        held = hold_out(codes, p.validation_fraction, np.random.default_rng(seed))
-        parts = [([text for text, out in zip(texts, held) if out == part], codes[held == part], weights[held == part])
-                 for part in (False, True)]
+    parts = self.divide(p, labels, seed, texts, y, X_val, y_val, sample_weight)
     options = {"weight": class_weights(p.class_weight, labels, parts[0][1]), "label_smoothing": p.label_smoothing}
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), ExitStack() as stack:
         torch.manual_seed(seed)
-        words, model = build_classifier(p, len(labels.values), parts[0][0], seed)
-        encoded = [replace(encode_texts(words, texts, p.tokens, p.max_length), labels=np.arange(len(texts)))
-                   for texts, _, _ in parts]  # a batch brings the numbers of its texts
+        fit = prepare(p, [part[0] for part in parts], len(labels.values), seed, device, stack)
         (codes, weights), *held_out = [tuple(map(torch.from_numpy, part[1:])) for part in parts]
 
         def loss(model, batch):
-            ids, pads, rows = batch
-            return class_loss(model, (ids, pads, codes[rows]), sample_weight=weights[rows], **options)
+            *inputs, rows = batch
+            return fit.loss(model, (*inputs, codes[rows]), sample_weight=weights[rows], **options)
 
         def evaluate(model):
-            logits, rows = predict_logits(model, Batches(encoded[1], 256))
+            logits, rows = predict_logits(model, fit.batches[1])
             return held_out_values(logits, held_out[0][0][rows], p.threshold, held_out[0][1][rows], **options)
 
         history = train_epochs(
-            model.to(device), Batches(encoded[0], p.batch_size, seed=seed), loss, evaluate if held_out else None,
-            epochs=p.epochs, learning_rate=p.learning_rate, patience=p.patience,
+            fit.trained, fit.batches[0], loss, evaluate if held_out else None, epochs=p.epochs,
+            learning_rate=p.learning_rate, optimizer=fit.optimizer, patience=p.patience, average=p.average,
             deadline=math.inf if p.max_seconds is None else start + p.max_seconds,
             report=_print_epoch if p.verbose else lambda record: None)
-    return {"model_": model.eval(), "vocabulary_": words, "labels_": labels, "classes_": labels.values,
-            "history_": history, "n_iter_": len(history), "_reading": (p.tokens, p.max_length)}
+    return {"model_": fit.model.eval(), "vocabulary_": fit.words, "labels_": labels, "classes_": labels.values,
+            "history_": history, "n_iter_": len(history), "_reading": fit.reading}
 
 # %% ../nbs/50_text_classifier.ipynb #00388c05
 @patch
 def logits(self: TextClassifier, X) -> torch.Tensor:  # (n, C)
     "What the network returns for texts."
     check_is_fitted(self, "model_")
+    if isinstance(self.model_, EncoderClassifier):
+        return self.model_.to(self.find_device()).logits(read_texts(X), self._reading[1])
     batches = Batches(encode_texts(self.vocabulary_, read_texts(X), *self._reading), 256)
     logits, _ = predict_logits(self.model_.to(self.find_device()), batches)
     return torch.empty_like(logits).index_copy_(0, torch.from_numpy(np.concatenate(batches.order())), logits)
@@ -572,6 +732,9 @@ def predict(self: TextClassifier, X) -> np.ndarray:  # labels, as the table abov
 def word_weights(self: TextClassifier, X) -> list[list[tuple[str, float]]]:
     "For each text its words, and how much of the text's vector comes from each."
     check_is_fitted(self, "model_")
+    if isinstance(self.model_, EncoderClassifier):
+        raise ValueError("word_weights: the vectors of a sentence encoder are no weighted mean of words; expected a "
+                         f"classifier whose encoder is one of {', '.join(ENCODERS)}")
     device, rows = self.find_device(), []
     for text in read_texts(X):
         words = tokenize(text, self._reading[0])[: self._reading[1]]
@@ -617,6 +780,11 @@ def vocab_of(classifier: TextClassifier) -> dict:
             "classes": classifier.classes_.tolist()}
 
 
+def saved_encoder(encoder: Any) -> str | None:
+    "The name, folder or repository of an encoder; None: that in the model."
+    return None if isinstance(encoder, (StaticModel, SentenceEncoder)) else str(encoder)
+
+
 @patch
 def save(self: TextClassifier, folder: str | Path) -> Path:
     "Write the fitted classifier as a folder, without pickle; vectors of a dictionary are in the weights only."
@@ -627,27 +795,43 @@ def save(self: TextClassifier, folder: str | Path) -> Path:
     values["vectors"] = None if isinstance(values["vectors"], Mapping) else values["vectors"] and str(values["vectors"])
     if isinstance(values["random_state"], np.random.RandomState):
         values["random_state"] = None
-    return self.model_.save_pretrained(folder, vocab_of(self) | {
-        "kind": "words", "symbols": ["<pad>", "<oov>", *self.vocabulary_.words],
+    own, values["encoder"] = self.vocabulary_ is None, saved_encoder(values["encoder"])
+    words = {"kind": "tokenizer", "tokenizer": self.model_.vocab["tokenizer"]} if own else {
+        "kind": "words", "symbols": ["<pad>", "<oov>", *self.vocabulary_.words]}
+    return self.model_.save_pretrained(folder, vocab_of(self) | words | {
         "classes_dtype": self.classes_.dtype.str, "parameters": values, "history": self.history_})
 
 # %% ../nbs/50_text_classifier.ipynb #06be2f0b
 def unpack_vocab(vocab: dict, source: str) -> tuple[dict, dict]:
     "The parameters, and what `fit` sets but for the model, from the vocabulary of a saved classifier."
-    wanted = ("symbols", "tokens", "max_length", "labels", "classes", "classes_dtype", "parameters", "history")
+    first = "tokenizer" if vocab.get("kind") == "tokenizer" else "symbols"
+    wanted = (first, "tokens", "max_length", "labels", "classes", "classes_dtype", "parameters", "history")
     if missing := [name for name in wanted if name not in vocab]:
         raise HubError(f"{source} was not saved by a TextClassifier: vocab.json lacks {', '.join(missing)}")
     symbols, tokens, max_length, kind, classes, dtype, parameters, history = (vocab[name] for name in wanted)
     if isinstance(parameters["class_weight"], dict):
         parameters["class_weight"] = dict(map(tuple, parameters["class_weight"]["pairs"]))
     classes = np.fromiter(classes, object) if dtype == "|O" else np.array(classes, dtype)
-    return parameters, {"vocabulary_": Vocabulary(symbols[2:]), "classes_": classes, "labels_": Labels(kind, classes),
+    words = Vocabulary(symbols[2:]) if first == "symbols" else None
+    return parameters, {"vocabulary_": words, "classes_": classes, "labels_": Labels(kind, classes),
                         "history_": history, "n_iter_": len(history), "_reading": (tokens, max_length)}
 
 
-def _restore(cls: type, model: SentenceClassifier, source: str, device: str) -> TextClassifier:
+def saved_class(folder_or_repo: str | Path, revision: str | None = None, map_location: Any = None, **options) -> type:
+    "Of which class a saved model is."
+    content = file_reader(folder_or_repo, revision, **options)(CONFIG)
+    try:
+        name = json.loads(content)[LIBRARY]["class"]
+    except (ValueError, KeyError, TypeError):
+        name = ""  # `from_pretrained` says what is wrong
+    return EncoderClassifier if name == EncoderClassifier.__name__ else SentenceClassifier
+
+
+def _restore(cls: type, model: torch.nn.Module, source: str, device: str) -> TextClassifier:
     "A fitted classifier from its saved model."
     parameters, fitted = unpack_vocab(model.vocab or {}, source)
+    if parameters["encoder"] is None:
+        parameters["encoder"] = model.encoder
     try:
         classifier = cls(**parameters | {"device": device})
     except TypeError as error:
@@ -670,5 +854,8 @@ RULES = {  # of `data.sentences.TOKENS`: the steps from a text to its words, for
 def for_onnx(self: TextClassifier) -> tuple[torch.nn.Module, dict, dict]:  # the network, arguments, the vocabulary
     "What `sru_nb.onnx.export_onnx` takes."
     check_is_fitted(self, "model_")
-    known = vocab_of(self) | {"rule": RULES[self._reading[0]], "ids": self.vocabulary_.ids, "threshold": self.threshold}
+    words = self.model_.vocab if self.vocabulary_ is None else {}
+    reading = {"tokenizer": words["tokenizer"]} if words else {
+        "rule": RULES[self._reading[0]], "ids": self.vocabulary_.ids}
+    known = vocab_of(self) | reading | {"threshold": self.threshold}
     return *self.model_.for_onnx()[:2], known

@@ -2,7 +2,7 @@
 
 from sru_nb.text_classifier import (
     Batches, Examples, HubError, RULES, SentenceClassifier, SimpleNamespace, TextClassifier, check_is_fitted,
-    class_loss, encode, held_out_values, hold_out, train_epochs,
+    class_loss, copy, encode, held_out_values, hold_out, train_epochs,
 )
 
 # %% ../nbs/50_text_classifier.ipynb #fae8edb7
@@ -34,6 +34,27 @@ def small(**options):
     "A classifier that is trained in a moment."
     return TextClassifier(**dict(num_layers=1, hidden_size=16, embedding_size=16, dropout=0.1, learning_rate=0.02,
                                  epochs=12, device="cpu") | options)
+
+# %% ../nbs/50_text_classifier.ipynb #7f399830
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from sru_nb.models.encoder import SentenceEncoder
+from sru_nb.models.static import StaticModel
+
+
+def static_model(size=16):
+    "A static model of random vectors that knows the words of `reviews`."
+    words = "a the film plot is and not good bad".split()
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0} | {word: i for i, word in enumerate(words, 1)}, "[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    return StaticModel(torch.randn(10, size, generator=torch.Generator().manual_seed(0)), tokenizer)
+
+
+def student_model(**options):
+    "That model with SRU beside it, untrained."
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return SentenceEncoder.from_static(static_model(), hidden_size=16, num_layers=1, pooling="max", **options)
 
 # %% ../nbs/50_text_classifier.ipynb #2006812e
 reading = r"""
@@ -607,3 +628,149 @@ def test_verbose_says_a_line_for_each_epoch(capsys):
     assert [line.split()[:2] for line in lines] == [["epoch", "1"], ["epoch", "2"]] and "held out: score" in lines[0]
     small(epochs=1).fit(*reviews(40))
     assert capsys.readouterr().out == ""
+
+# %% ../nbs/50_text_classifier.ipynb #f06effe1
+@pytest.mark.parametrize("tuned", [False, True])
+def test_an_encoder_learns_and_stays_as_it_was(tuned):
+    X, y = reviews(400)
+    encoder = student_model()
+    torch.nn.init.normal_(encoder.head.weight)
+    before = {name: weight.detach().clone() for name, weight in encoder.named_parameters()}
+    fitted = small(encoder=encoder, tune_encoder=tuned, epochs=6).fit(X, y)
+    own = dict(fitted.model_.encoder.named_parameters())
+    for name, weight in encoder.named_parameters():
+        assert torch.equal(weight, before[name]) and torch.equal(own[name], weight) != tuned
+    assert not tuned or fitted.score(*reviews(300, 1)) > 0.95
+    vectors = torch.from_numpy(fitted.model_.encoder.encode(X, normalize=False))
+    close(fitted.predict_proba(X), fitted.model_.classify(vectors).softmax(1).detach().numpy(), tol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["static", "student"])
+@pytest.mark.parametrize("way", ["folder", "pickle", "joblib"])
+def test_a_classifier_on_an_encoder_comes_back_bit_for_bit(kind, way, tmp_path):
+    X, y = reviews(80)
+    encoder = static_model() if kind == "static" else student_model()
+    fitted = small(encoder=encoder, epochs=2, head_layers=2, max_length=5, average=0.9).fit([*X, ""], [*y, "praise"])
+    if way == "folder":
+        loaded = TextClassifier.load(fitted.save(tmp_path / "model"))
+        assert loaded.get_params() == fitted.get_params() | {"encoder": loaded.model_.encoder, "device": "auto"}
+    elif way == "pickle":
+        loaded = pickle.loads(pickle.dumps(fitted))
+    else:
+        joblib.dump(fitted, tmp_path / "model.joblib")
+        loaded = joblib.load(tmp_path / "model.joblib")
+    texts = [*reviews(40, 1)[0], "", "never heard of", "good " * 5 + "bad"]
+    assert np.array_equal(loaded.predict_proba(texts), fitted.predict_proba(texts))
+    assert np.array_equal(loaded.predict_proba(texts[-1:]), fitted.predict_proba(["good " * 5]))
+    assert loaded.set_params(device="cpu", epochs=1).fit(X, y).n_iter_ == 1
+
+
+def test_a_folder_or_a_model_is_one_classifier(tmp_path):
+    X, y = reviews(60)
+    static_model().save_pretrained(tmp_path / "static"), student_model().save_pretrained(tmp_path / "student")
+    for name, model in (("static", static_model()), ("student", student_model())):
+        fitted = [small(encoder=encoder, epochs=2).fit(X, y)
+                  for encoder in (model, tmp_path / name, str(tmp_path / name))]
+        probabilities = [one.predict_proba(X) for one in fitted]
+        assert np.array_equal(probabilities[0], probabilities[1]) and np.array_equal(*probabilities[1:])
+        loaded = TextClassifier.load(fitted[2].save(tmp_path / "tuned"))
+        assert loaded.encoder == str(tmp_path / name)
+
+
+def test_an_encoder_works_in_a_grid():
+    X, y = reviews(160)
+    grid = GridSearchCV(small(epochs=2), {"encoder": [static_model(), student_model(), "gru"]}, cv=2).fit(X, y)
+    assert len(grid.cv_results_["params"]) == 3 and np.isfinite(grid.cv_results_["mean_test_score"]).all()
+    fitted = small(encoder=student_model(), epochs=1).fit(X, y)
+    copied = clone(fitted)
+    assert copied.encoder is not fitted.encoder and not hasattr(copied, "model_")
+    assert np.array_equal(copied.fit(X, y).predict_proba(X), fitted.predict_proba(X))
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_sets_of_labels_class_weights_and_weights_of_texts_reach_an_encoder(tuned):
+    X, y = reviews(120)
+    topics = [{word for word in ("film", "plot") if word in text.split()} for text in X]
+    options = dict(encoder=static_model(), tune_encoder=tuned, learning_rate=0.05, epochs=15)
+    assert small(**options).fit(X, topics).evaluate(X, topics)["micro_f1"] > 0.9
+    one = small(**options, class_weight={"praise": 50}, validation_fraction=0.0, patience=0).fit(X, y)
+    assert (one.predict(X) == "praise").mean() > 0.9
+    extra = small(**options, validation_fraction=0.0).fit([*X, "plot"], [*y, "praise"], sample_weight=[1] * 120 + [0])
+    close(extra.predict_proba(X), small(**options, validation_fraction=0.0).fit(X, y).predict_proba(X), tol=1e-4)
+
+
+def test_one_random_state_is_one_classifier_on_an_encoder():
+    X, y = reviews(80)
+    state = torch.random.get_rng_state()
+    options = dict(encoder=student_model(), epochs=2, token_dropout=0.2)
+    first, again, other = (small(**options, random_state=seed).fit(X, y).predict_proba(X) for seed in (3, 3, 4))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_rate_of_zero_leaves_a_part_as_it_was():
+    X, y = reviews(60)
+    encoder = student_model()
+    fitted = small(encoder=encoder, epochs=2, embedding_rate=0.0).fit(X, y)
+    assert torch.equal(fitted.model_.embedding.weight, encoder.embedding.weight)
+    assert not torch.equal(fitted.model_.encoder.skip.weight, encoder.skip.weight)
+    fitted = small(encoder="sru", epochs=2, network_rate=0.0, embedding_rate=2.0).fit(X, y)
+    assert not any(p.requires_grad for p in fitted.model_.rnn.parameters())
+
+
+@pytest.mark.parametrize("encoder", ["sru", student_model(), static_model()])
+def test_adversarial_training_moves_texts(encoder):
+    X, y = reviews(200)
+    plain, moved = (small(encoder=encoder, adversarial=size, epochs=4, dropout=0.0).fit(X, y) for size in (0.0, 1.0))
+    assert plain.history_[-1]["loss"] < moved.history_[-1]["loss"] < 1
+
+
+@pytest.mark.parametrize("value,error,message", [
+    ("rnn", ValueError, "encoder='rnn'"), (3, TypeError, "encoder=3"), (None, TypeError, "encoder=None"),
+    ("/no/such/folder", HubError, "/no/such/folder")])
+def test_what_is_no_encoder_is_refused(value, error, message):
+    with raises(error, message):
+        small(encoder=value).fit(*reviews(20))
+
+
+def test_an_average_is_that_of_the_trainer(tmp_path):
+    from sru_nb.trainer import AveragedWeights
+
+    encoded = encode(Vocabulary("abc"), Examples([["a", "b"], ["c"]] * 20, [0, 1] * 20))
+    torch.manual_seed(0)
+    model = SentenceClassifier(9, 2, 4, hidden_size=4, dropout=0.0, tune_embeddings=True)
+    other, (batches, same) = copy.deepcopy(model), [Batches(encoded, 4, seed=0) for _ in "ab"]
+    train_epochs(model, batches, class_loss, epochs=2, average=0.8)
+    averaged, optimizer = AveragedWeights(other, 0.8), torch.optim.Adam(other.parameters(), 1e-3)
+    for _ in range(2):
+        for batch in same:
+            optimizer.zero_grad()
+            class_loss(other, batch)[0].backward()
+            optimizer.step()
+            averaged.update(other)
+    close(weights(model), weights(averaged.module), 1e-6)
+
+
+def test_a_folder_of_before_encoders_is_read(tmp_path):
+    X, y = reviews(30)
+    fitted = small(epochs=1).fit(X, y)
+    new = ("tune_encoder", "head_layers", "token_dropout", "network_rate", "embedding_rate", "adversarial", "average")
+    fitted.save(tmp_path / "model")
+    vocab = SentenceClassifier.from_pretrained(tmp_path / "model").vocab
+    vocab["parameters"] = {name: value for name, value in vocab["parameters"].items() if name not in new}
+    fitted.model_.save_pretrained(tmp_path / "old", vocab)
+    assert np.array_equal(TextClassifier.load(tmp_path / "old").predict_proba(X), fitted.predict_proba(X))
+
+
+def test_a_file_of_an_encoder_holds_its_tokenizer(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    fitted = small(encoder=student_model(), epochs=1).fit(*reviews(40))
+    export_onnx(fitted, tmp_path / "model.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    vocab = json.loads(session.get_modelmeta().custom_metadata_map["vocab"])
+    tokenizer = Tokenizer.from_str(json.dumps(vocab["tokenizer"]))
+    for text in ("a good film", "the plot is not bad"):
+        ids = np.array([[i] for i in tokenizer.encode(text, add_special_tokens=False).ids])
+        logits = session.run(None, {"ids": ids, "mask_pad": np.zeros(ids.shape, bool)})[0]
+        close(torch.from_numpy(logits).softmax(1).numpy(), fitted.predict_proba([text]), tol=1e-5)

@@ -33,7 +33,7 @@ class SentenceEncoder(nn.Module, HubModel, pipeline_tag="feature-extraction", ta
         encoder: str = "sru",  # "none", "sru", "srupp", "lstm" or "gru"
         hidden_size: int = 128,  # d, units per direction
         num_layers: int = 2,
-        dropout: float = 0.0,  # of what the recurrent network reads, and between its layers
+        dropout: float = 0.0,  # of token vectors, and between the layers of the recurrent network
         pooling: str = "mean",  # "last", "max", "mean" or "attention", of the recurrent network's steps
         bidirectional: bool = True,
         normalize: bool = True,  # the vectors of texts get length 1
@@ -79,19 +79,22 @@ def forward(
     self: SentenceEncoder,
     ids: torch.Tensor,  # (L, B) integers
     mask_pad: torch.Tensor | None = None,  # (L, B): true where padded; None: nowhere
+    shift: torch.Tensor | None = None,  # (L, B, n), added to the token vectors, as in `adversarial_loss`
 ) -> torch.Tensor:  # (B, k), of any length
     "The vectors of texts, before they get length 1."
-    ids, mask_pad, _ = pads_last(ids, mask_pad)
+    ids, mask_pad, order = pads_last(ids, mask_pad)
     checked = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()  # a graph cannot ask
     if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
         raise ValueError(f"ids has numbers from {ids.min()} to {ids.max()}, expected at least 0 and below "
                          f"vocab_size = {self.vocab_size}")
     x = self.embedding(ids)
+    if shift is not None:
+        x = x + shift.gather(0, order[..., None].expand_as(shift))
+    x = self.dropout(x)
     share = (~mask_pad).to(x.dtype) / (~mask_pad).sum(0).clamp(min=1)  # (L, B)
     out = self.skip((x * share[..., None]).sum(0))
     if self.rnn is None:
         return out
-    x = self.dropout(x)
     h = through_packed(self.rnn, x, mask_pad) if self.unit in ("lstm", "gru") else self.rnn(x, mask_pad=mask_pad)[0]
     return out + self.head(self.pooling(h, mask_pad))
 
