@@ -303,13 +303,13 @@ def tree_phrases(
 def load_published(
     name: str,  # "mr", "subj", "cr", "mpqa", "trec", "sst" or "sst-sentences"
     folder: str | Path | None = None,  # has the files under their names; None: verified download
-    tokens: str = "sane",  # "sane", "cased" or, backslashes and all, "original"
+    tokens: str = "sane",  # "sane", "cased", "split" or, backslashes and all, "original"
     timeout: float = 15.0,  # seconds, as in `fetch`
     progress: bool = True,  # of a download
 ) -> SentenceCorpus:
     "One of the sets of the SRU paper's Table 1."
     published = SETS[check_choice("name", name, SETS)]
-    check_choice("tokens", tokens, ("sane", "cased", "original"))
+    check_choice("tokens", tokens, ("sane", "cased", "original", "split"))
     files, remark = published.files, ""
     if folder is None:
         paths = {part: obtain(file, timeout=timeout, progress=progress) for part, file in files.items()}
