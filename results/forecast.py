@@ -1,5 +1,6 @@
 """Forecasts of ETT beside the published figures: results/forecast.json, which nbs/94_forecasting.ipynb draws.
 
+python results/forecast.py trials FOLDER      what was chosen between, on the validation parts alone
 python results/forecast.py runs FOLDER        SRU with three seeds, the GRU with one, at both look-backs
 python results/forecast.py linear FOLDER      DLinear by its authors' settings, and the repeated day
 python results/forecast.py manners FOLDER     one thing changed at a time, on the validation part of ETTh1
@@ -14,6 +15,7 @@ import json
 import sys
 import time
 from copy import deepcopy
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -29,15 +31,25 @@ from sru_nb.optim import build_optimizer, build_scheduler
 from sru_nb.trainer import AveragedWeights
 
 FILE, HORIZONS = Path(__file__).with_name("forecast.json"), (96, 192, 336, 720)
-EMPTY = {"runs": [], "rejected": [], "linear": [], "season": [], "manners": [], "seconds": []}
-# chosen on the validation parts, with seed 0
+EMPTY = {"trials": [], "runs": [], "linear": [], "season": [], "manners": [], "seconds": []}
+# chosen on the validation parts
 RECIPE = dict(unit="sru", segment=24, hidden_size=128, num_layers=1, dropout=0.3, norm="last", rate=8e-3, steps=600,
               batch=64, asked=6, loss="mae", warmup=0.05, optimizer="adamw", schedule="cosine", clip=0.0, average=0.0,
               accumulate=1, weight_decay=0.0, options={})
 SETTINGS = {("ETTh1", 96): {}, ("ETTh1", 720): dict(segment=48, rate=4e-3, dropout=0.5),
             ("ETTh2", 96): dict(rate=2e-3, steps=300, dropout=0.5, norm="window"),
-            ("ETTh2", 720): dict(rate=1e-3, steps=300)}
+            ("ETTh2", 720): dict(segment=48, dropout=0.5, batch=16)}
 GRU_RATE = 0.5  # of SRU's
+TRIALS = [  # set, look-back, seed, changes of the recipe; the runs' own validation figures stand beside them
+    ("ETTh1", 96, 0, dict(hidden_size=256, rate=4e-3)), ("ETTh1", 96, 0, dict(dropout=0.5, batch=16)),
+    ("ETTh1", 720, 0, dict(segment=48, rate=4e-3, dropout=0.5, batch=16)),
+    ("ETTh2", 96, 0, dict(dropout=0.5, norm="window", batch=16)), ("ETTh2", 96, 0, dict(dropout=0.5, batch=16)),
+    ("ETTh2", 720, 0, dict(segment=48, dropout=0.5, batch=16)), ("ETTh2", 720, 0, dict(dropout=0.5, batch=16)),
+    ("ETTh2", 720, 0, dict(segment=48, dropout=0.5, batch=16, rate=4e-3)),
+    ("ETTh2", 720, 0, dict(segment=48, dropout=0.5, rate=4e-3)),
+    ("ETTh2", 720, 7, dict(segment=48, dropout=0.5, batch=16)),
+    *(("ETTh2", 720, seed, dict(rate=1e-3, steps=300)) for seed in (1, 2, 3))]
+RATES = 1e-3, 5e-3  # of linear maps
 
 
 def shares(segment):
@@ -212,6 +224,11 @@ def main(kind, folder, *only):
                     continue
                 rate = settings.get("rate", RECIPE["rate"]) * (GRU_RATE if unit == "gru" else 1)
                 add("runs", train(data[name], lookback, seed, **settings | {"unit": unit, "rate": rate}))
+    if kind == "trials":
+        for name, lookback, seed, changes in TRIALS:
+            if (name, lookback, seed, changes) not in [(r["data"], r["lookback"], r["seed"], r["changes"])
+                                                       for r in read()["trials"]]:
+                add("trials", train(data[name], lookback, seed, test=False, **changes))
     if kind == "manners":
         for name, changes in MANNERS.items():
             if name not in [row["name"] for row in read()["manners"]]:
@@ -221,9 +238,9 @@ def main(kind, folder, *only):
         for width in (128, 512):
             add("seconds", epoch_seconds(data["ETTh1"], 96, 96, width))
     if kind == "linear":
-        for horizon in HORIZONS:
-            if horizon not in [row["horizon"] for row in read()["linear"] if row["batch"] == 32]:
-                add("linear", train_linear(data["ETTh1"], 720, horizon))
+        for horizon, rate in product(HORIZONS, RATES):
+            if (horizon, rate) not in [(row["horizon"], row["rate"]) for row in read()["linear"]]:
+                add("linear", train_linear(data["ETTh1"], 720, horizon, rate=rate))
         for name, part in data.items():
             for horizon in HORIZONS:
                 if (name, horizon) not in [(r["data"], r["horizon"]) for r in read()["season"]]:
@@ -233,6 +250,6 @@ def main(kind, folder, *only):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] not in (["runs"], ["linear"], ["manners"], ["seconds"]) or len(sys.argv) < 3:
+    if sys.argv[1:2] not in (["trials"], ["runs"], ["linear"], ["manners"], ["seconds"]) or len(sys.argv) < 3:
         sys.exit(__doc__)
     main(*sys.argv[1:])
