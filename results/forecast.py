@@ -7,8 +7,9 @@ python results/forecast.py manners FOLDER     one thing changed at a time, on th
 python results/forecast.py seconds FOLDER     seconds an epoch, SRU and GRU taking turns, two threads
 
 FOLDER holds ETTh1.csv and ETTh2.csv. One network forecasts 720 hours; its first 96, 192 and 336 are the other
-horizons, each with the weights of the step at which its own validation windows were forecast best. Nothing is chosen
-by the test part. Seconds are those of the processor, one thread. What is in the file already is not trained again.
+horizons, each with the weights of the step at which its own validation windows were forecast best. What is chosen is
+chosen by validation; what of the test part was seen in between is told on the page. Seconds are those of the
+processor, one thread. What is in the file already is not trained again.
 """
 
 import json
@@ -48,7 +49,7 @@ TRIALS = [  # set, look-back, seed, changes of the recipe; the runs' own validat
     ("ETTh2", 720, 0, dict(segment=48, dropout=0.5, rate=4e-3)),
     ("ETTh2", 720, 7, dict(segment=48, dropout=0.5, batch=16)),
     *(("ETTh2", 720, seed, dict(rate=1e-3, steps=300)) for seed in (1, 2, 3))]
-LINEAR = (96, 1e-3), (192, 1e-3), (336, 1e-3), (720, 1e-3), (96, 5e-3), (192, 3e-4)  # horizon, rate
+LINEAR = [(96, 1e-4, 8), *((horizon, 1e-3, 32) for horizon in HORIZONS), (96, 5e-3, 32), (192, 1e-4, 32)]  # rate, batch
 
 
 def shares(segment):
@@ -237,9 +238,9 @@ def main(kind, folder, *only):
         for width in (128, 512):
             add("seconds", epoch_seconds(data["ETTh1"], 96, 96, width))
     if kind == "linear":
-        for horizon, rate in LINEAR:
-            if (horizon, rate) not in [(row["horizon"], row["rate"]) for row in read()["linear"]]:
-                add("linear", train_linear(data["ETTh1"], 720, horizon, rate=rate))
+        for row in LINEAR:
+            if row not in [(r["horizon"], r["rate"], r["batch"]) for r in read()["linear"]]:
+                add("linear", train_linear(data["ETTh1"], 720, row[0], rate=row[1], size=row[2]))
         for name, part in data.items():
             for horizon in HORIZONS:
                 if (name, horizon) not in [(r["data"], r["horizon"]) for r in read()["season"]]:
