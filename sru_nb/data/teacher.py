@@ -356,7 +356,7 @@ def train_teacher(
     labels: Sequence[int],  # classes from 0
     *,
     epochs: int = 3,
-    hidden_size: int = 64,  # units per direction
+    hidden_size: int = 48,  # units per direction
     learning_rate: float = 1e-2,
     batch_size: int = 128,
     seed: int = 0,
@@ -506,7 +506,7 @@ def teacher_vectors(
             if not whole.exists():
                 write_piece(teacher, texts[i * size : (i + 1) * size], parts[i], dtype, batch_size, i * size)
             if line.due():
-                done = size * sum(part.exists() for part in parts)
+                done = min(size * sum(part.exists() for part in parts), len(texts))
                 line.show(f"{teacher.name}: {done:,} of {len(texts):,} texts, {time.monotonic() - start:.0f} s")
         if not missing:
             join_pieces(parts, whole, len(texts))

@@ -240,9 +240,9 @@ def agreement(
     rng, count = np.random.default_rng(seed), len(own)
     one = rng.integers(count, size=check_whole("pairs", pairs, 1))
     two = (one + rng.integers(1, count, size=pairs)) % count
-    ranks = [(x[one] * x[two]).sum(1).argsort().argsort().double() for x in (own, targets)]
-    near = min(10, count - 1)
-    nearest = [(x @ x.T).fill_diagonal_(-torch.inf).topk(near).indices for x in (own, targets)]
+    similar, near = [x @ x.T for x in (own, targets)], min(10, count - 1)
+    ranks = [s[one, two].argsort().argsort().double() for s in similar]
+    nearest = [s.fill_diagonal_(-torch.inf).topk(near).indices for s in similar]
     shared = (nearest[0][:, :, None] == nearest[1][:, None]).any(2).float().mean()
     return {"cosine": float((own * targets).sum(1).mean()), "rank": float(torch.corrcoef(torch.stack(ranks))[0, 1]),
             "top10": float(shared)}
