@@ -13,9 +13,10 @@ import os, signal, sys
 from functools import partial
 import torch
 from sru_nb.data.sentences import text_batches
-from sru_nb.data.teacher import gather_texts, split_texts, teacher_vectors, text_ids, word_tokenizer
+from sru_nb.data.teacher import gather_texts, split_texts, teacher_vectors, text_ids
 from sru_nb.models.distill import Teacher, distill, tune
 from sru_nb.models.encoder import SentenceEncoder, agreement, distill_loss
+from sru_nb.models.teacher import word_tokenizer
 from sru_nb.optim import build_optimizer
 from sru_nb.testing import some_text
 from sru_nb.trainer import Trainer, build_accelerator
