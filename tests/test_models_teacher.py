@@ -40,4 +40,4 @@ def test_minilm_of_the_package_gives_its_known_vectors():
     assert note == "all-MiniLM-L6-v2 of a package" and teacher.max_length == 256
     vectors = teacher.encode(["A good film.", "A fine movie.", "Where is the station?"])
     similar = vectors @ vectors.T
-    assert vectors.shape == (3, 384) and similar[0, 1] > 0.8 > 0.2 > similar[0, 2]
+    assert vectors.shape == (3, 384) and similar[0, 1] > 0.7 > 0.2 > similar[0, 2]
