@@ -3,6 +3,7 @@
 python results/distillation.py static FOLDER OUT                      distil and tune: OUT/distilled, OUT/tuned
 python results/distillation.py student FOLDER OUT UNIT WIDTH SECONDS  train a student of sru or lstm: OUT/UNIT
 python results/distillation.py measure FOLDER OUT NAME ...            of these folders of OUT, or of the teacher
+python results/distillation.py speeds FOLDER OUT NAME ...             of these folders and the teacher, taking turns
 
 FOLDER holds sentences/ (the six sets), lm/ (WikiText-2) and squad/ (a part of SQuAD). The texts to learn from are
 46,000: the sentences of the six sets that are in no test part (of folds 0 to 2), those of WikiText-2's validation part
@@ -24,7 +25,7 @@ import torch
 
 from sru_nb.basics import write_json
 from sru_nb.data.sentences import SETS, fold_indices, read_labelled, text_batches
-from sru_nb.data.teacher import SIX, gather_texts, teacher_vectors, text_key
+from sru_nb.data.teacher import SIX, gather_texts, packaged_teacher, teacher_vectors, text_key
 from sru_nb.job import keep_memory
 from sru_nb.models.distill import distill, tune
 from sru_nb.models.encoder import SentenceEncoder, agreement, distill_loss, load_encoder
@@ -88,7 +89,8 @@ class Vectors:
 
     def __init__(self, *groups):
         texts = sorted({text for group in groups for text in group})
-        self.teacher, self.at = find_teacher("package")[0], {text: i for i, text in enumerate(texts)}
+        self.teacher, _ = find_teacher("package", package=packaged_teacher())
+        self.at = {text: i for i, text in enumerate(texts)}
         self.rows = teacher_vectors(self.teacher, texts)
 
     def __call__(self, texts):
@@ -179,14 +181,13 @@ def main(command, data, out, *more):
             row = measure(encode, vectors, data, held, valid)
             print(name, row, flush=True)
             results.setdefault("measured", {})[name] = row
-        if "teacher" in encoders:
-            encoders["teacher"] = vectors.teacher.encode
-            texts = labelled("mr", data)["all"][0][:2000]
-            results["speeds"] = speeds({name: encode for name, encode in encoders.items()}, texts)
+    if command == "speeds":
+        encoders = {"teacher": vectors.teacher.encode} | {name: load_encoder(out / name).encode for name in more}
+        results["speeds"] = speeds(encoders, labelled("mr", data)["all"][0][:2000])
     write_json(FILE, results)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] not in (["static"], ["student"], ["measure"]) or len(sys.argv) < 4:
+    if sys.argv[1:2] not in (["static"], ["student"], ["measure"], ["speeds"]) or len(sys.argv) < 4:
         sys.exit(__doc__)
     main(*sys.argv[1:])
