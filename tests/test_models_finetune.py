@@ -4,7 +4,7 @@ from sru_nb.models.finetune import (
     EncoderClassifier, HeadAlone, SentenceEncoder, TableAdam, linear_probe, only_rows, rate_groups, token_length,
 )
 
-# %% ../nbs/18a_models.finetune.ipynb #d86eff5d
+# %% ../nbs/18a_models.finetune.ipynb #db6d1d98
 import numpy as np
 import pytest
 import torch
@@ -31,7 +31,7 @@ def student(**options):
     torch.nn.init.normal_(encoder.head.weight)
     return encoder
 
-# %% ../nbs/18a_models.finetune.ipynb #789583db
+# %% ../nbs/18a_models.finetune.ipynb #283d10be
 def batch(encoder, texts):
     "Texts as ids and pads."
     from sru_nb.models.encoder import padded
@@ -78,7 +78,7 @@ def test_a_shift_is_added_to_the_token_vectors(kind):
     model.encoder.vocab_size = ids.numel()
     close(found, model(torch.arange(ids.numel()).view(ids.shape), pads), 1e-5)
 
-# %% ../nbs/18a_models.finetune.ipynb #917d2313
+# %% ../nbs/18a_models.finetune.ipynb #83e721e8
 def steps(model, ids, pads, labels, optimizer):
     "Three steps of training."
     for _ in range(3):
@@ -118,7 +118,7 @@ def test_rows_come_back_after_an_error():
         raise RuntimeError("stop")
     assert model.embedding.weight is before
 
-# %% ../nbs/18a_models.finetune.ipynb #1b49c10d
+# %% ../nbs/18a_models.finetune.ipynb #fdb6b38f
 def test_texts_and_ids_give_the_same_logits():
     for encoder in (student(), SentenceEncoder.from_static(tiny(), encoder="none")):
         for options in ({}, {"head_layers": 2, "normalize": True, "scale": 3.0}):
@@ -142,14 +142,14 @@ def test_a_text_of_no_known_token_is_the_bias():
     model = EncoderClassifier.of(student(), 3).eval()
     close(model.logits(["", "unheard of"]), model.head[-1].bias.expand(2, 3))
 
-# %% ../nbs/18a_models.finetune.ipynb #30712767
+# %% ../nbs/18a_models.finetune.ipynb #60432575
 def test_a_head_on_vectors_answers_as_the_whole():
     model = EncoderClassifier.of(student(), 3, normalize=True, head_layers=2).eval()
     alone, vectors = HeadAlone(model), torch.from_numpy(model.encoder.encode(TEXTS, normalize=False))
     close(alone(vectors), model(*batch(model.encoder, TEXTS)), 1e-5)
     assert {name.split(".")[1] for name, p in alone.named_parameters() if p.requires_grad} == {"head"}
 
-# %% ../nbs/18a_models.finetune.ipynb #a5f9e238
+# %% ../nbs/18a_models.finetune.ipynb #a7fe644f
 def halves(size=60, seed=0, k=5):
     "Vectors on both sides of a plane."
     x = np.random.default_rng(seed).normal(size=(size, k)).astype(np.float32)

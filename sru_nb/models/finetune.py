@@ -6,7 +6,7 @@
 __all__ = ['STRENGTHS', 'EncoderClassifier', 'token_length', 'rate_groups', 'only_rows', 'TableAdam', 'HeadAlone',
            'Probe', 'linear_probe', 'check_vectors_of']
 
-# %% ../../nbs/18a_models.finetune.ipynb #8a1dae1b
+# %% ../../nbs/18a_models.finetune.ipynb #0fe48a73
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from ..basics import check_finite, check_probability, check_whole, patch
 from .encoder import SentenceEncoder
 from .hub import HubModel
 
-# %% ../../nbs/18a_models.finetune.ipynb #9c76d837
+# %% ../../nbs/18a_models.finetune.ipynb #b203b51b
 class EncoderClassifier(nn.Module, HubModel, pipeline_tag="text-classification", tags=("sentence-encoder",)):
     "The classes of texts, by a head on the vectors of a sentence encoder."
 
@@ -69,7 +69,7 @@ class EncoderClassifier(nn.Module, HubModel, pipeline_tag="text-classification",
     def vocab(self, vocab: dict | None):
         self.encoder.vocab = vocab
 
-# %% ../../nbs/18a_models.finetune.ipynb #ddbae5c7
+# %% ../../nbs/18a_models.finetune.ipynb #69677f6a
 @patch
 def classify(
     self: EncoderClassifier,
@@ -99,7 +99,7 @@ def embedding(self: EncoderClassifier) -> nn.Embedding:
     "The token vectors."
     return self.encoder.embedding
 
-# %% ../../nbs/18a_models.finetune.ipynb #0623143a
+# %% ../../nbs/18a_models.finetune.ipynb #1e740915
 def token_length(
     model: nn.Module,  # with an `embedding`
 ) -> float:
@@ -123,7 +123,7 @@ def rate_groups(
         groups.append({"params": [p for p in part if p.requires_grad], "lr": learning_rate * factor})
     return [group for group in groups if group["params"]]
 
-# %% ../../nbs/18a_models.finetune.ipynb #826da0df
+# %% ../../nbs/18a_models.finetune.ipynb #d828e008
 @contextmanager
 def only_rows(
     embedding: nn.Embedding,
@@ -170,7 +170,7 @@ class TableAdam(torch.optim.Adam):
             self.of_table.step()
         return value
 
-# %% ../../nbs/18a_models.finetune.ipynb #115b1d81
+# %% ../../nbs/18a_models.finetune.ipynb #f309e0dd
 @patch
 @torch.no_grad()
 def logits(
@@ -202,7 +202,7 @@ def for_onnx(self: EncoderClassifier) -> tuple[nn.Module, dict, dict | None]:  #
     ids = torch.zeros_like(self.embedding.weight[:2, :1], dtype=torch.long).expand(2, 2)
     return self, {"ids": ids, "mask_pad": torch.zeros_like(ids, dtype=torch.bool)}, self.vocab
 
-# %% ../../nbs/18a_models.finetune.ipynb #23ab6a7e
+# %% ../../nbs/18a_models.finetune.ipynb #de70bfa5
 class HeadAlone(nn.Module):
     "The head of a classifier, as a network on vectors; the encoder is frozen."
 
@@ -218,7 +218,7 @@ class HeadAlone(nn.Module):
     ) -> torch.Tensor:  # (B, C)
         return self.model.classify(vectors)
 
-# %% ../../nbs/18a_models.finetune.ipynb #d9f8164d
+# %% ../../nbs/18a_models.finetune.ipynb #3d2e7c8e
 STRENGTHS = 0.03, 0.1, 0.3, 1.0, 3.0, 10.0
 
 
