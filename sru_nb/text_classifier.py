@@ -619,7 +619,7 @@ def loss_of(
     "The loss of a batch."
     return partial(adversarial_loss, size=p.adversarial * length) if p.adversarial else class_loss
 
-
+# %% ../nbs/50_text_classifier.ipynb #6ad66c27
 def prepare_encoder(p, texts, classes, seed, device, stack) -> SimpleNamespace:  # as for `prepare`
     "What a fit on a sentence encoder trains, and on what."
     model = build_on_encoder(p, classes, texts[0]).to(device)

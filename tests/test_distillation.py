@@ -3,10 +3,7 @@
 import os
 
 import pytest
-from test_trainer import curve, run_together
-
-from sru_nb.checkpoint import checkpoints
-from sru_nb.testing import close
+from test_trainer import killed_or_shared
 
 TRAIN = """
 import os, signal, sys
@@ -64,18 +61,7 @@ if shard["world_size"] == 1:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_and_resumed_or_shared_the_training_is_the_same(tmp_path):
     pytest.importorskip("tokenizers", reason="needs tokenizers")
-    for processes in ("1", "2"):
-        done = run_together(tmp_path, TRAIN, processes, tmp_path / processes, timeout=300)
-        assert done.returncode == 0, done.stderr
-    last = [checkpoints(tmp_path / "1" / name / "checkpoints")[-1] for name in ("whole", "killed")]
-    for name in ("model.safetensors", "averaged.safetensors", "optimizer.safetensors"):
-        assert (last[0] / name).read_bytes() == (last[1] / name).read_bytes(), name
-    assert curve(tmp_path / "1" / "whole") == curve(tmp_path / "1" / "killed")
-    one, two = (curve(tmp_path / processes / "shared") for processes in "12")
-    assert len(one) == len(two) == 8 + 3
-    for a, b in zip(one, two):
-        for name in a.keys() - {"kind"}:
-            close(b[name], a[name], tol=0.02 if name in ("rank", "top10") else 1e-3, name=name)
+    killed_or_shared(tmp_path, TRAIN, lambda name: 0.02 if name in ("rank", "top10") else 1e-3)
     vectors = [[path.read_bytes() for path in sorted((tmp_path / processes).glob("vectors/*.npy"))]
                for processes in "12"]
     assert vectors[0] == vectors[1] and len(vectors[0]) == 2

@@ -778,6 +778,27 @@ def run_together(tmp_path, program, processes, *arguments, restarts=0, timeout=1
                           env=os.environ | {"OMP_NUM_THREADS": "1"} | environment)
 
 
+def killed_or_shared(tmp_path, program, tolerance, without=()):
+    """Whether a program that trains whole, killed and resumed, and shared by two processes trains the same.
+
+    Returns what it printed, by the number of processes, and the lines of the curve of two."""
+    said = {}
+    for processes in "12":
+        done = run_together(tmp_path, program, processes, tmp_path / processes, timeout=300)
+        assert done.returncode == 0, done.stderr
+        said[processes] = done.stdout
+    last = [checkpoints(tmp_path / "1" / name / "checkpoints")[-1] for name in ("whole", "killed")]
+    for name in ("model.safetensors", "averaged.safetensors", "optimizer.safetensors"):
+        assert (last[0] / name).read_bytes() == (last[1] / name).read_bytes(), name
+    assert curve(tmp_path / "1" / "whole") == curve(tmp_path / "1" / "killed")
+    one, two = (curve(tmp_path / processes / "shared") for processes in "12")
+    assert len(one) == len(two) == 8 + 3
+    for a, b in zip(one, two):
+        for name in a.keys() - {"kind", *without}:
+            close(b[name], a[name], tol=tolerance(name), name=name)
+    return said, two
+
+
 def together(tmp_path, run_dir, processes, *arguments, dropout=0.0, **options):
     "Run the job above."
     return run_together(tmp_path, MANY, processes, run_dir, dropout, *arguments, **options)

@@ -19,7 +19,7 @@ from ..basics import Progress, check_choice, check_probability, check_whole, eva
 from .classifier import ENCODERS, Pooling, pads_last, recurrent_encoder, through_packed
 from .distill import check_targets, fit_linear
 from .hub import CONFIG, LIBRARY, HubModel, file_reader
-from .static import StaticModel, TokenTable, check_texts, keep_tokens
+from .static import StaticModel, TokenTable, check_texts
 
 # %% ../../nbs/18_models.encoder.ipynb #f3b11c75
 class SentenceEncoder(nn.Module, HubModel, pipeline_tag="feature-extraction", tags=("sentence-encoder",)):
@@ -125,27 +125,14 @@ def table(self: SentenceEncoder) -> TokenTable:
     return self.tokens
 
 
-@patch(prop=True)
-def tokenizer(self: SentenceEncoder):  # tokenizers.Tokenizer without truncation or padding; not to be changed
-    "The tokenizer."
-    return self.table.tokenizer
-
-
-@patch
-def token_ids(
-    self: SentenceEncoder,
-    texts: list[str],
-    max_length: int | None = None,  # None: the model's
-) -> tuple[np.ndarray, np.ndarray]:  # ids in a row; ends: those of text i are ids[ends[i - 1] : ends[i]]
-    "The tokens of each text that count."
-    limit = self.max_length if max_length is None else check_whole("max_length", max_length, 1)
-    return keep_tokens(*self.table(texts), limit, self.table.unk)
-
-
 @patch
 def __getstate__(self: SentenceEncoder) -> dict:
     "What a copy or a pickle keeps: the table of words begins anew."
     return self.__dict__ | {"tokens": None}
+
+
+# both have a table and a limit
+SentenceEncoder.tokenizer, SentenceEncoder.token_ids = StaticModel.tokenizer, StaticModel.token_ids
 
 # %% ../../nbs/18_models.encoder.ipynb #d3c1b0b1
 def padded(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STRENGTHS', 'EncoderClassifier', 'token_length', 'rate_groups', 'only_rows', 'TableAdam', 'HeadAlone',
-           'Probe', 'linear_probe', 'check_vectors_of']
+           'check_vectors_of', 'Probe', 'linear_probe']
 
 # %% ../../nbs/18a_models.finetune.ipynb #0fe48a73
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -143,7 +143,7 @@ def only_rows(
             whole[chosen] = embedding.weight.to(whole)
         embedding.weight, embedding.sparse = whole, before
 
-
+# %% ../../nbs/18a_models.finetune.ipynb #b0004f7e
 class TableAdam(torch.optim.Adam):
     "Adam; of an embedding whose gradient is sparse, for the rows in it."
 
@@ -218,6 +218,17 @@ class HeadAlone(nn.Module):
     ) -> torch.Tensor:  # (B, C)
         return self.model.classify(vectors)
 
+# %% ../../nbs/18a_models.finetune.ipynb #3e25471c
+def check_vectors_of(part: str, vectors, labels) -> np.ndarray:  # (n, k) float64
+    "Vectors and labels of a part, refused where they do not fit."
+    vectors = np.asarray(vectors, np.float64)
+    if vectors.ndim != 2 or len(vectors) != len(labels) or not len(vectors):
+        raise ValueError(f"{part}vectors has shape {vectors.shape}, {part}labels has {len(labels)}: expected (n, k) "
+                         "and n labels")
+    if not (finite := np.isfinite(vectors).all(1)).all():
+        raise ValueError(f"{part}vectors[{int(finite.argmin())}] is not finite, expected numbers")
+    return vectors
+
 # %% ../../nbs/18a_models.finetune.ipynb #3d2e7c8e
 STRENGTHS = 0.03, 0.1, 0.3, 1.0, 3.0, 10.0
 
@@ -262,14 +273,3 @@ def linear_probe(
     if best is None:
         raise ValueError("strengths is empty, expected numbers above 0")
     return best
-
-
-def check_vectors_of(part: str, vectors, labels) -> np.ndarray:  # (n, k) float64
-    "Vectors and labels of a part, refused where they do not fit."
-    vectors = np.asarray(vectors, np.float64)
-    if vectors.ndim != 2 or len(vectors) != len(labels) or not len(vectors):
-        raise ValueError(f"{part}vectors has shape {vectors.shape}, {part}labels has {len(labels)}: expected (n, k) "
-                         "and n labels")
-    if not (finite := np.isfinite(vectors).all(1)).all():
-        raise ValueError(f"{part}vectors[{int(finite.argmin())}] is not finite, expected numbers")
-    return vectors

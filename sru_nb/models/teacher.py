@@ -60,10 +60,10 @@ def train_teacher(
     texts: Sequence[str],
     labels: Sequence[int],  # classes from 0
     *,
-    epochs: int = 3,
+    epochs: int = 2,
     hidden_size: int = 48,  # units per direction
     learning_rate: float = 1e-2,
-    batch_size: int = 128,
+    batch_size: int = 64,
     seed: int = 0,
     progress: bool = False,
 ) -> SentenceClassifier:
