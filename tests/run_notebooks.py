@@ -33,7 +33,7 @@ JOBS = {
     "42_wikitext103": {"corpus": "embedded", "max_seconds": 10},
     "43_sentences": {"corpus": "embedded", "compare": "cnn", "window": 3, "max_seconds": 4},
     "45_recognition": {"corpus": "digits", "max_seconds": 10, "epochs": 8},
-    "48_distillation": {"max_texts": 500, "probe_texts": 100, "epochs": 2},
+    "48_distillation": {},
     "49_forecast": {"corpus": "temperatures", "steps": 40, "eval_every": 20, "eval_windows": 200},
     "47_detection": {"max_seconds": 8, "epochs": 2},
     "46_segmentation": {"epochs": 2, "max_seconds": 12},
