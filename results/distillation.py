@@ -84,17 +84,29 @@ def load(data):
     return [pool[i] for i in order[VALID:]], [pool[i] for i in order[:VALID]], held, every
 
 
+def pieces(texts, known, seed=0):
+    """Two runs of words, four at least, out of each text of eight and more: they cost the teacher's time only."""
+    rng, found = np.random.default_rng(seed), {}
+    for words in (text.split() for text in texts):
+        for _ in range(2 * (len(words) > 7)):
+            length = int(rng.integers(4, len(words) - 1))
+            start = int(rng.integers(len(words) - length + 1))
+            found[" ".join(words[start : start + length])] = None
+    return [text for text in found if text_key(text) not in known]
+
+
 class Vectors:
     """The teacher's vectors by text."""
 
     def __init__(self, *groups):
-        texts = sorted({text for group in groups for text in group})
         self.teacher, _ = find_teacher("package", package=packaged_teacher())
-        self.at = {text: i for i, text in enumerate(texts)}
-        self.rows = teacher_vectors(self.teacher, texts)
+        self.rows = {}
+        for texts in groups:
+            texts = sorted({*texts} - {*self.rows})
+            self.rows |= dict(zip(texts, teacher_vectors(self.teacher, texts)))
 
     def __call__(self, texts):
-        return np.array(self.rows[[self.at[text] for text in texts]])
+        return np.array([self.rows[text] for text in texts])
 
 
 def make_static(train, vectors, out):
@@ -166,13 +178,14 @@ def main(command, data, out, *more):
     torch.set_num_threads(1)
     data, out = Path(data), Path(out)
     train, valid, held, every = load(data)
-    vectors = Vectors(train, valid, *held.values(), every)
+    extra = pieces(train, {text_key(text) for group in (valid, *held.values(), every) for text in group})
+    vectors = Vectors([*train, *valid, *[text for texts in held.values() for text in texts], *every], extra)
     results = json.loads(FILE.read_text()) if FILE.exists() else {}
     if command == "static":
         results["static"] = make_static(train, vectors, out)
     if command == "student":
-        model, facts = train_student(train, vectors, StaticModel.from_pretrained(out / "tuned"), more[0], int(more[1]),
-                                     float(more[2]))
+        static = StaticModel.from_pretrained(out / "tuned")
+        model, facts = train_student(train + extra, vectors, static, more[0], int(more[1]), float(more[2]))
         model.save_pretrained(out / more[0])
         results.setdefault("training", {})[more[0]] = facts
     if command == "measure":

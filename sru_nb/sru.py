@@ -546,16 +546,27 @@ def forward(
     mask_pad: torch.Tensor | None = None,  # (L, B), or (L,), as the input: true where padded
 ) -> tuple[torch.Tensor | PackedSequence, torch.Tensor]:  # h (L, B, directions * d) as the input; last states
     "The last layer's outputs, and the last state of every layer."
-    def layers(x, states, mask_pad):
-        last = []
-        for layer, state in zip(self.rnn_lst, states):
-            # a hook or a wrapper waits for a call, which checks what does not fit
+    return self.run(self.through, input, c0, mask_pad)
+
+
+@patch
+def through(
+    self: SRU,
+    x: torch.Tensor,  # (L, B, n), zero at pads
+    states: list,  # of each layer, (B, directions * d) or None
+    mask_pad: torch.Tensor | None,  # (L, B) bool
+    u: torch.Tensor | None = None,  # (L, B, directions, k, d): products of the first layer, where they are known
+) -> tuple[torch.Tensor, list]:  # h (L, B, directions * d), last states
+    "The layers, one after the other."
+    last = []
+    for i, (layer, state) in enumerate(zip(self.rnn_lst, states)):
+        if i == 0 and u is not None:
+            x, c = layer.recur(u, None, x, state, mask_pad)
+        else:  # a hook or a wrapper waits for a call, which checks what does not fit
             direct = type(layer) is SRUCell and untouched(layer) and layer.direct(x, state, mask_pad)
             x, c = direct or layer(x, state, mask_pad)
-            last.append(c)
-        return x, last
-
-    return self.run(layers, input, c0, mask_pad)
+        last.append(c)
+    return x, last
 
 # %% ../nbs/10_sru.ipynb #2f39e1c0
 @patch
