@@ -35,6 +35,7 @@ from sru_nb.models.teacher import find_teacher
 
 FILE = Path(__file__).with_name("distillation.json")
 RATE, TABLE_RATE, WARMUP, BATCH, VALID = 2e-3, 0.25, 0.05, 128, 1500
+PIECES = 2  # times that two pieces are cut out of each long text
 
 
 def labelled(name, data):
@@ -178,14 +179,15 @@ def main(command, data, out, *more):
     torch.set_num_threads(1)
     data, out = Path(data), Path(out)
     train, valid, held, every = load(data)
-    extra = pieces(train, {text_key(text) for group in (valid, *held.values(), every) for text in group})
-    vectors = Vectors([*train, *valid, *[text for texts in held.values() for text in texts], *every], extra)
+    known = {text_key(text) for group in (valid, *held.values(), every) for text in group}
+    extra = [pieces(train, known, seed) for seed in range(PIECES)]
+    vectors = Vectors([*train, *valid, *[text for texts in held.values() for text in texts], *every], *extra)
     results = json.loads(FILE.read_text()) if FILE.exists() else {}
     if command == "static":
         results["static"] = make_static(train, vectors, out)
     if command == "student":
         static = StaticModel.from_pretrained(out / "tuned")
-        model, facts = train_student(train + extra, vectors, static, more[0], int(more[1]), float(more[2]))
+        model, facts = train_student(list(dict.fromkeys(sum(extra, train))), vectors, static, more[0], int(more[1]), float(more[2]))
         model.save_pretrained(out / more[0])
         results.setdefault("training", {})[more[0]] = facts
     if command == "measure":

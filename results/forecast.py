@@ -2,7 +2,7 @@
 
 python results/forecast.py trials FOLDER      what was chosen between, on the validation parts alone
 python results/forecast.py runs FOLDER        SRU with three seeds, the GRU with one, at both look-backs
-python results/forecast.py linear FOLDER      DLinear by its authors' settings, and the repeated day
+python results/forecast.py linear FOLDER      DLinear by published settings, and the repeated day
 python results/forecast.py manners FOLDER     one thing changed at a time, on the validation part of ETTh1
 python results/forecast.py seconds FOLDER     seconds an epoch, SRU and GRU taking turns, two threads
 
@@ -49,7 +49,10 @@ TRIALS = [  # set, look-back, seed, changes of the recipe; the runs' own validat
     ("ETTh2", 720, 0, dict(segment=48, dropout=0.5, rate=4e-3)),
     ("ETTh2", 720, 7, dict(segment=48, dropout=0.5, batch=16)),
     *(("ETTh2", 720, seed, dict(rate=1e-3, steps=300)) for seed in (1, 2, 3))]
-LINEAR = [(96, 1e-4, 8), *((horizon, 1e-3, 32) for horizon in HORIZONS), (96, 5e-3, 32), (192, 1e-4, 32)]  # rate, batch
+LINEAR = [("ETTh1", 336, dict(rate=5e-3)), ("ETTh2", 336, dict(rate=0.05)),  # DLinear's authors' scripts; the second
+          # is SegRNN's program as it comes, whose authors' settings of DLinear are not published
+          ("ETTh1", 720, dict(rate=1e-4, size=128, loss="mae", epochs=30, patience=5, decay=0.8, hold=3))]
+BATCH_THEN = 256  # of SegRNN's script for a look-back of 720, when its program still left out windows that fill no batch
 
 
 def shares(segment):
@@ -78,18 +81,27 @@ def training_batches(data, lookback, size, seed):
 
 @torch.no_grad()
 def figures(model, data, part, lookback, count=0):
-    """MSE and MAE at each horizon, each over all windows that the part has for it, or over as many evenly spread."""
-    (windows, end), total = padded(data, part, lookback), {horizon: np.zeros(3) for horizon in HORIZONS}
+    """MSE and MAE at each horizon, each over all windows that the part has for it, or over as many evenly spread.
+
+    Of all windows also `cut`: without the last of them, if they fill no batch, as SegRNN's program once measured.
+    """
+    (windows, end), total = padded(data, part, lookback), {(horizon, kind): np.zeros(3) for horizon in HORIZONS
+                                                           for kind in ("", "cut_")[: 1 if count else 2]}
     starts = data.starts(part, lookback, HORIZONS[0], count)
+    fit = {horizon: starts[starts + lookback + horizon <= end] for horizon in HORIZONS}
+    last = {(horizon, kind): first[len(first) // (BATCH_THEN if kind else 1) * (BATCH_THEN if kind else 1) - 1]
+            for horizon, first in fit.items() for kind in ("", "cut_")}
     with evaluating(model):
         for first in np.array_split(starts, -(-len(starts) // 128)):
             cut = windows[torch.from_numpy(first)]
             error = model(cut[..., :lookback]) - cut[..., lookback:]
-            for horizon, sums in total.items():
-                inside = error[torch.from_numpy(first + lookback + horizon <= end)][..., :horizon].double()
+            for (horizon, kind), sums in total.items():
+                inside = error[torch.from_numpy(first <= last[horizon, kind])][..., :horizon].double()
                 sums += inside.square().sum().item(), inside.abs().sum().item(), inside.numel()
-    return {horizon: {"mse": float(squares / count), "mae": float(sizes / count)}
-            for horizon, (squares, sizes, count) in total.items()}
+    results = {horizon: {} for horizon in HORIZONS}
+    for (horizon, kind), (squares, sizes, numbers) in total.items():
+        results[horizon] |= {f"{kind}mse": float(squares / numbers), f"{kind}mae": float(sizes / numbers)}
+    return results
 
 
 def train(data, lookback, seed, measure=50, windows=350, test=True, **changes):
@@ -140,30 +152,32 @@ def train(data, lookback, seed, measure=50, windows=350, test=True, **changes):
     return result
 
 
-def train_linear(data, lookback, horizon, seed=2021, rate=1e-3, size=32, epochs=10, patience=3):
-    """DLinear as its authors' program trains: Adam, the rate halved after each epoch, at most 10, patience 3."""
+def train_linear(data, lookback, horizon, seed=2021, rate=1e-3, size=32, loss="mse", epochs=10, patience=3, decay=0.5,
+                 hold=1):
+    """DLinear: Adam, the rate times `decay` after each epoch from the `hold`th on; as stopped, and after all epochs."""
     torch.manual_seed(seed)
     model = LinearForecaster(len(data.series.channels), lookback, horizon)
-    batches, valid = (data.batches("train", lookback, horizon, size, seed),
-                      data.batches("valid", lookback, horizon, 128))
-    optimizer, best, waited = build_optimizer(model, "adam", lr=rate), None, 0
-    began = time.process_time()
+    batches = data.batches("train", lookback, horizon, size, seed)
+    valid, test = (data.batches(part, lookback, horizon, 128) for part in ("valid", "test"))
+    optimizer, best, stopped, began = build_optimizer(model, "adam", lr=rate), None, None, time.process_time()
     for epoch in range(epochs):
         for group in optimizer.param_groups:
-            group["lr"] = rate * 0.5**epoch
+            group["lr"] = rate * decay ** max(0, epoch + 1 - hold)
         for batch in batches:
             optimizer.zero_grad()
-            forecast_loss(model, batch, loss="mse")[0].backward()
+            forecast_loss(model, batch, loss=loss)[0].backward()
             optimizer.step()
-        value = forecast_figures(*predict_windows(model, valid)[:2])["mse"]
-        if best is None or value < best[0]:
-            best, waited = (value, deepcopy(model.state_dict())), 0
-        elif (waited := waited + 1) >= patience:
-            break
-    model.load_state_dict(best[1])
-    found = forecast_figures(*predict_windows(model, data.batches("test", lookback, horizon, 128))[:2])
-    return {"data": data.series.name, "lookback": lookback, "horizon": horizon, "rate": rate, "batch": size,
-            "valid": best[0], **found, "seconds": time.process_time() - began}
+        value = forecast_figures(*predict_windows(model, valid)[:2])[loss]
+        if stopped is None and (best is None or value < best[0]):
+            best = value, epoch + 1, deepcopy(model.state_dict())
+        elif stopped is None and epoch + 1 - best[1] >= patience:
+            stopped = epoch + 1
+    row = {"data": data.series.name, "lookback": lookback, "horizon": horizon, "rate": rate, "batch": size, "loss": loss,
+           "epochs": epochs, "best": best[1], "seconds": time.process_time() - began}
+    for name, weights in (("last", model.state_dict()), ("stopped", best[2])):
+        model.load_state_dict(weights)
+        row[name] = forecast_figures(*predict_windows(model, test)[:2])
+    return row
 
 
 SHORT = dict(steps=200)
@@ -238,9 +252,10 @@ def main(kind, folder, *only):
         for width in (128, 512):
             add("seconds", epoch_seconds(data["ETTh1"], 96, 96, width))
     if kind == "linear":
-        for row in LINEAR:
-            if row not in [(r["horizon"], r["rate"], r["batch"]) for r in read()["linear"]]:
-                add("linear", train_linear(data["ETTh1"], 720, row[0], rate=row[1], size=row[2]))
+        for name, lookback, settings in LINEAR:
+            for horizon in HORIZONS:
+                if (name, lookback, horizon) not in [(r["data"], r["lookback"], r["horizon"]) for r in read()["linear"]]:
+                    add("linear", train_linear(data[name], lookback, horizon, **settings))
         for name, part in data.items():
             for horizon in HORIZONS:
                 if (name, horizon) not in [(r["data"], r["horizon"]) for r in read()["season"]]:

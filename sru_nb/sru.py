@@ -11,6 +11,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from .basics import check_probability, check_whole, patch
-from .compat import untouched
+from .compat import unobserved, untouched
 from .direct import direct_layer, fits
 from .matmul import matmul
 from .op import sru_recurrence
@@ -567,6 +568,32 @@ def through(
             x, c = direct or layer(x, state, mask_pad)
         last.append(c)
     return x, last
+
+# %% ../nbs/10_sru.ipynb #ff516a26
+@patch
+def read_tokens(
+    self: SRU,
+    ids: torch.Tensor,  # (L, B) integers
+    embedding: nn.Embedding,  # V vectors of n numbers
+    c0: torch.Tensor | None = None,  # as of `forward`
+    mask_pad: torch.Tensor | None = None,  # (L, B): true where padded
+) -> tuple[torch.Tensor, torch.Tensor]:  # as of `forward`
+    "What the layers make of token vectors; the first layer multiplies each token once, not each step."
+    x, first, steps = embedding(ids), self.rnn_lst[0], ids.numel()
+    plain = steps >= 512 and ids.ndim == 2 and not self.batch_first and self.input_to_hidden is None and unobserved() \
+        and type(first) is SRUCell and first.custom_m is None and type(first.weight) is nn.Parameter \
+        and not (self.training and first.rnn_dropout) and type(embedding) is nn.Embedding \
+        and embedding.embedding_dim == first.input_size and all(map(untouched, (self, first, embedding)))
+    if not plain:
+        return self(x, c0, mask_pad)
+    if 2 * embedding.num_embeddings <= steps:
+        vectors = embedding.weight
+    else:
+        tokens, ids = ids.unique(return_inverse=True)
+        vectors = embedding(tokens)
+    u = first.products(vectors[None])[0][0]  # (tokens, directions, k, d)
+    u = F.embedding(ids, u.flatten(1)).unflatten(-1, u.shape[1:])
+    return self.run(partial(self.through, u=u), x, c0, mask_pad)
 
 # %% ../nbs/10_sru.ipynb #2f39e1c0
 @patch

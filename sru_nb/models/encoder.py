@@ -8,7 +8,6 @@ __all__ = ['SentenceEncoder', 'padded', 'load_encoder', 'distill_loss', 'agreeme
 # %% ../../nbs/18_models.encoder.ipynb #d8175cfe
 import json
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..basics import Progress, check_choice, check_probability, check_whole, evaluating, import_tokenizers, patch
-from ..compat import untouched
 from .classifier import ENCODERS, Pooling, pads_last, recurrent_encoder, through_packed
 from .distill import check_targets, fit_linear
 from .hub import CONFIG, LIBRARY, HubModel, file_reader
 from .static import StaticModel, TokenTable, check_texts
-from ..sru import SRUCell
 
 # %% ../../nbs/18_models.encoder.ipynb #f3b11c75
 class SentenceEncoder(nn.Module, HubModel, pipeline_tag="feature-extraction", tags=("sentence-encoder",)):
@@ -98,28 +95,13 @@ def forward(
     out = self.skip((x * share[..., None]).sum(0))
     if self.rnn is None:
         return out
-    plain = shift is None and not (self.training and self.dropout.p)  # a token is the same wherever it stands
-    return out + self.head(self.pooling(self.read(x, mask_pad, ids if plain else None), mask_pad))
-
-
-@patch
-def read(
-    self: SentenceEncoder,
-    x: torch.Tensor,  # (L, B, n) token vectors
-    mask_pad: torch.Tensor,  # (L, B)
-    ids: torch.Tensor | None,  # (L, B), where x is their embedding
-) -> torch.Tensor:  # h (L, B, directions * d)
-    "What the recurrent network makes of a text, step by step."
     if self.unit in ("lstm", "gru"):
-        return through_packed(self.rnn, x, mask_pad)
-    first = self.rnn.rnn_lst[0]
-    if self.unit != "sru" or ids is None or torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() \
-            or type(first) is not SRUCell or not (untouched(self.rnn) and untouched(first)):
-        return self.rnn(x, mask_pad=mask_pad)[0]
-    tokens, at = ids.unique(return_inverse=True)
-    u = first.products(self.embedding(tokens)[None])[0][0]  # once for each token of the batch
-    u = F.embedding(at, u.flatten(1)).unflatten(-1, u.shape[1:])
-    return self.rnn.run(partial(self.rnn.through, u=u), x, None, mask_pad)[0]
+        h = through_packed(self.rnn, x, mask_pad)
+    elif self.unit == "sru" and shift is None and not (self.training and self.dropout.p):
+        h = self.rnn.read_tokens(ids, self.embedding, mask_pad=mask_pad)[0]
+    else:
+        h = self.rnn(x, mask_pad=mask_pad)[0]
+    return out + self.head(self.pooling(h, mask_pad))
 
 # %% ../../nbs/18_models.encoder.ipynb #ca3d7e49
 @patch

@@ -277,11 +277,14 @@ def forward(
     targets: torch.Tensor | None = None,  # (L, B) int64
 ):  # logits of each next symbol (L, B, V), or given targets their mean loss in nats; the state after the last step
     "The scores of each next symbol, or their loss."
-    x = self.dropout(self.embedding(ids))
-    if self.unit == "srupp":
-        h, state = self.attend(x, state or {"c": None})
+    if self.unit == "sru" and not self.adaptive and not (self.training and self.dropout.p):
+        h, state = self.rnn.read_tokens(ids, self.embedding, state)
     else:
-        h, state = self.rnn(x, state) if self.unit == "sru" else run_rnn(self.rnn, x, state)
+        x = self.dropout(self.embedding(ids))
+        if self.unit == "srupp":
+            h, state = self.attend(x, state or {"c": None})
+        else:
+            h, state = self.rnn(x, state) if self.unit == "sru" else run_rnn(self.rnn, x, state)
     h = self.dropout(h).flatten(0, 1)
     if self.adaptive:
         scores = self.head(h) if targets is None else self.head(h, targets.flatten()).mean()
