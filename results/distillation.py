@@ -187,7 +187,8 @@ def main(command, data, out, *more):
         results["static"] = make_static(train, vectors, out)
     if command == "student":
         static = StaticModel.from_pretrained(out / "tuned")
-        model, facts = train_student(list(dict.fromkeys(sum(extra, train))), vectors, static, more[0], int(more[1]), float(more[2]))
+        texts = list(dict.fromkeys(sum(extra, train)))
+        model, facts = train_student(texts, vectors, static, more[0], int(more[1]), float(more[2]))
         model.save_pretrained(out / more[0])
         results.setdefault("training", {})[more[0]] = facts
     if command == "measure":

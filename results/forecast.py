@@ -52,7 +52,7 @@ TRIALS = [  # set, look-back, seed, changes of the recipe; the runs' own validat
 LINEAR = [("ETTh1", 336, dict(rate=5e-3)), ("ETTh2", 336, dict(rate=0.05)),  # DLinear's authors' scripts; the second
           # is SegRNN's program as it comes, whose authors' settings of DLinear are not published
           ("ETTh1", 720, dict(rate=1e-4, size=128, loss="mae", epochs=30, patience=5, decay=0.8, hold=3))]
-BATCH_THEN = 256  # of SegRNN's script for a look-back of 720, when its program still left out windows that fill no batch
+BATCH_THEN = 256  # SegRNN at a look-back of 720, when its program left out the windows that fill no batch
 
 
 def shares(segment):
@@ -172,8 +172,8 @@ def train_linear(data, lookback, horizon, seed=2021, rate=1e-3, size=32, loss="m
             best = value, epoch + 1, deepcopy(model.state_dict())
         elif stopped is None and epoch + 1 - best[1] >= patience:
             stopped = epoch + 1
-    row = {"data": data.series.name, "lookback": lookback, "horizon": horizon, "rate": rate, "batch": size, "loss": loss,
-           "epochs": epochs, "best": best[1], "seconds": time.process_time() - began}
+    row = {"data": data.series.name, "lookback": lookback, "horizon": horizon, "rate": rate, "batch": size,
+           "loss": loss, "epochs": epochs, "best": best[1], "seconds": time.process_time() - began}
     for name, weights in (("last", model.state_dict()), ("stopped", best[2])):
         model.load_state_dict(weights)
         row[name] = forecast_figures(*predict_windows(model, test)[:2])
@@ -254,7 +254,8 @@ def main(kind, folder, *only):
     if kind == "linear":
         for name, lookback, settings in LINEAR:
             for horizon in HORIZONS:
-                if (name, lookback, horizon) not in [(r["data"], r["lookback"], r["horizon"]) for r in read()["linear"]]:
+                if [name, lookback, horizon] not in [[r[k] for k in ("data", "lookback", "horizon")]
+                                                     for r in read()["linear"]]:
                     add("linear", train_linear(data[name], lookback, horizon, **settings))
         for name, part in data.items():
             for horizon in HORIZONS:
