@@ -307,6 +307,18 @@ def test_tokens_read_by_table_equal_their_vectors(options, vocab_size):
     close_all(*results, tol=1e-5)
 
 
+@pytest.mark.parametrize("options", [dict(padding_idx=3), dict(scale_grad_by_freq=True), dict(sparse=True),
+                                     dict(max_norm=1.0)])
+def test_an_embedding_gets_the_gradient_that_it_asks_for(options):
+    sru, embedding, ids, grads = generic(), torch.nn.Embedding(40, 5, **options), torch.randint(40, (31, 20)), []
+    for read in (lambda ids: sru(embedding(ids)), partial(sru.read_tokens, embedding=embedding)):
+        embedding.zero_grad()
+        read(ids)[0].square().mean().backward()
+        assert embedding.weight.grad.is_sparse == embedding.sparse
+        grads.append({"table": embedding.weight.grad.to_dense().clone()})
+    close_all(*grads, tol=1e-5)
+
+
 def test_where_somebody_watches_the_tokens_vectors_are_read():
     sru, embedding, seen = generic(), torch.nn.Embedding(9, 5), []
     ids = torch.randint(9, (40, 20))
