@@ -583,10 +583,11 @@ def read_tokens(
     plain = steps >= 512 and ids.ndim == 2 and not self.batch_first and self.input_to_hidden is None and unobserved() \
         and type(first) is SRUCell and first.custom_m is None and type(first.weight) is nn.Parameter \
         and not (self.training and first.rnn_dropout) and type(embedding) is nn.Embedding \
+        and embedding.padding_idx is None and not embedding.scale_grad_by_freq \
         and embedding.embedding_dim == first.input_size and all(map(untouched, (self, first, embedding)))
     if not plain:
         return self(x, c0, mask_pad)
-    if 2 * embedding.num_embeddings <= steps:
+    if 2 * embedding.num_embeddings <= steps and not embedding.sparse:
         vectors = embedding.weight
     else:
         tokens, ids = ids.unique(return_inverse=True)
