@@ -26,7 +26,7 @@ import torch
 
 from sru_nb.basics import write_json
 from sru_nb.data.sentences import SETS, fold_indices, read_labelled, text_batches
-from sru_nb.data.teacher import SIX, gather_texts, packaged_teacher, teacher_vectors, text_key
+from sru_nb.data.teacher import SIX, cut_pieces, gather_texts, packaged_teacher, teacher_vectors, text_key
 from sru_nb.job import keep_memory
 from sru_nb.models.distill import distill, tune
 from sru_nb.models.encoder import SentenceEncoder, agreement, distill_loss, load_encoder
@@ -36,7 +36,7 @@ from sru_nb.models.teacher import find_teacher
 
 FILE = Path(__file__).with_name("distillation.json")
 RATE, TABLE_RATE, WARMUP, BATCH, VALID = 2e-3, 0.25, 0.05, 128, 1500
-PIECES = 2  # times that two pieces are cut out of each long text
+PIECES = 2  # pairs that are cut out of each long text
 
 
 def labelled(name, data):
@@ -84,17 +84,6 @@ def load(data):
         held[name] = [texts[i] for i in rng.permutation(len(texts))[:2000]]
     held["sets"] = [text for text in held["sets"] if text in four]
     return [pool[i] for i in order[VALID:]], [pool[i] for i in order[:VALID]], held, every
-
-
-def pieces(texts, known, seed=0):
-    """Two runs of words, four at least, out of each text of eight and more: they cost the teacher's time only."""
-    rng, found = np.random.default_rng(seed), {}
-    for words in (text.split() for text in texts):
-        for _ in range(2 * (len(words) > 7)):
-            length = int(rng.integers(4, len(words) - 1))
-            start = int(rng.integers(len(words) - length + 1))
-            found[" ".join(words[start : start + length])] = None
-    return [text for text in found if text_key(text) not in known]
 
 
 class Vectors:
@@ -192,7 +181,8 @@ def main(command, data, out, *more):
     data, out = Path(data), Path(out)
     train, valid, held, every = load(data)
     known = {text_key(text) for group in (valid, *held.values(), every) for text in group}
-    extra = [pieces(train, known, seed) for seed in range(PIECES)]
+    extra = [[text for text in dict.fromkeys(cut_pieces(train, 2, seed)) if text_key(text) not in known]
+             for seed in range(PIECES)]
     vectors = Vectors([*train, *valid, *[text for texts in held.values() for text in texts], *every], *extra)
     if command == "static":
         add("static", "", make_static(train, vectors, out))

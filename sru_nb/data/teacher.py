@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LARGE', 'SIX', 'HOLDERS', 'MINILM', 'NO_LOCKS', 'Growing', 'Texts', 'text_key', 'gather_texts',
-           'split_texts', 'embedded_texts', 'published_texts', 'text_lines', 'parquet_rows', 'table_texts',
-           'load_texts', 'unzipped', 'packaged_teacher', 'claiming', 'vectors_name', 'teacher_vectors', 'plain_texts',
-           'write_piece', 'join_pieces', 'text_ids']
+           'split_texts', 'cut_pieces', 'embedded_texts', 'published_texts', 'text_lines', 'parquet_rows',
+           'table_texts', 'load_texts', 'unzipped', 'packaged_teacher', 'claiming', 'vectors_name', 'teacher_vectors',
+           'plain_texts', 'write_piece', 'join_pieces', 'text_ids']
 
 # %% ../../nbs/25_data.teacher.ipynb #442b2db7
 import errno
@@ -153,6 +153,21 @@ def split_texts(
     own, held = (Texts(content.array(), ends.array(), texts.note and f"{len(ends):,} of {texts.note}")
                  for content, ends in parts)
     return own, held
+
+# %% ../../nbs/25_data.teacher.ipynb #5d6a045d
+def cut_pieces(
+    texts: Iterable[str],
+    count: int,  # of each text of eight words and more
+    seed: int = 0,
+) -> Iterator[str]:
+    "Runs of four words and more, drawn out of texts."
+    check_whole("count", count, 0)
+    rng = np.random.default_rng(check_whole("seed", seed, 0))
+    for words in (text.split() for text in texts):
+        for _ in range(count if len(words) > 7 else 0):
+            length = int(rng.integers(4, len(words) - 1))
+            start = int(rng.integers(len(words) - length + 1))
+            yield " ".join(words[start : start + length])
 
 # %% ../../nbs/25_data.teacher.ipynb #0c26a3d0
 SIX = "mr", "subj", "cr", "mpqa", "trec", "sst-sentences"
