@@ -127,3 +127,25 @@ def test_a_student_through_onnx(tmp_path):
     pads = np.array([[k >= len(row) or row[k] == 1 for row in rows] for k in range(20)])
     found, = runtime.InferenceSession(str(path)).run(None, {"ids": ids, "mask_pad": pads})
     close(found / np.linalg.norm(found, axis=1, keepdims=True), model.encode(texts), 1e-5)
+
+
+
+
+class Around(torch.nn.Module):
+    "A module that calls another."
+
+    def __init__(self, inside):
+        super().__init__()
+        self.inside = inside
+
+    def forward(self, *args, **kwargs):
+        return self.inside(*args, **kwargs)
+
+
+def test_modules_may_stand_around_its_parts():
+    model = trained()
+    expected = model.encode(LINES)
+    for name in ("rnn", "embedding", "head"):
+        again = trained()
+        setattr(again, name, Around(getattr(again, name)))
+        close(again.encode(LINES), expected, 1e-6)

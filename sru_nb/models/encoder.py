@@ -20,6 +20,7 @@ from .classifier import ENCODERS, Pooling, pads_last, recurrent_encoder, through
 from .distill import check_targets, fit_linear
 from .hub import CONFIG, LIBRARY, HubModel, file_reader
 from .static import StaticModel, TokenTable, check_texts
+from ..sru import SRU
 
 # %% ../../nbs/18_models.encoder.ipynb #f3b11c75
 class SentenceEncoder(nn.Module, HubModel, pipeline_tag="feature-extraction", tags=("sentence-encoder",)):
@@ -97,7 +98,7 @@ def forward(
         return out
     if self.unit in ("lstm", "gru"):
         h = through_packed(self.rnn, x, mask_pad)
-    elif self.unit == "sru" and shift is None and not (self.training and self.dropout.p):
+    elif isinstance(self.rnn, SRU) and shift is None and not (self.training and self.dropout.p):
         h = self.rnn.read_tokens(ids, self.embedding, mask_pad=mask_pad)[0]
     else:
         h = self.rnn(x, mask_pad=mask_pad)[0]

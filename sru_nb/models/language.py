@@ -277,7 +277,8 @@ def forward(
     targets: torch.Tensor | None = None,  # (L, B) int64
 ):  # logits of each next symbol (L, B, V), or given targets their mean loss in nats; the state after the last step
     "The scores of each next symbol, or their loss."
-    if self.unit == "sru" and not self.adaptive and not (self.training and self.dropout.p):
+    plain = not self.adaptive and not (self.training and self.dropout.p)
+    if plain and isinstance(self.rnn, SRU):  # not another module around it
         h, state = self.rnn.read_tokens(ids, self.embedding, state)
     else:
         x = self.dropout(self.embedding(ids))
