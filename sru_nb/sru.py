@@ -574,12 +574,13 @@ def through(
 def read_tokens(
     self: SRU,
     ids: torch.Tensor,  # (L, B) integers
+    x: torch.Tensor,  # (L, B, n): embedding(ids), with nothing done to it
     embedding: nn.Embedding,  # V vectors of n numbers
     c0: torch.Tensor | None = None,  # as of `forward`
     mask_pad: torch.Tensor | None = None,  # (L, B): true where padded
 ) -> tuple[torch.Tensor, torch.Tensor]:  # as of `forward`
     "What the layers make of token vectors; the first layer multiplies each token once, not each step."
-    x, first, steps = embedding(ids), self.rnn_lst[0], ids.numel()
+    first, steps = self.rnn_lst[0], ids.numel()
     plain = steps >= 512 and ids.ndim == 2 and not self.batch_first and self.input_to_hidden is None and unobserved() \
         and type(first) is SRUCell and first.custom_m is None and type(first.weight) is nn.Parameter \
         and not (self.training and first.rnn_dropout) and type(embedding) is nn.Embedding \

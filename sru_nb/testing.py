@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TOLERANCE', 'relative_error', 'close', 'raises', 'close_all', 'poisoned', 'kept_bytes', 'some_text',
-           'repeats', 'median_ms', 'find_cases', 'run_tests']
+           'Wrapper', 'repeats', 'median_ms', 'find_cases', 'run_tests']
 
 # %% ../nbs/00_testing.ipynb #b0761336
 import inspect
@@ -129,6 +129,17 @@ def some_text(
     names = ["the", "The", "cat", "Straße", "ΟΔΟΣ", "İx", "naïve", "日本語", "a", "\u200b", "é", "…"]
     names += [f"w{i}" for i in range(words // 4)]
     return "".join(rng.choice(names) + rng.choice(spaces) for _ in range(words)) + "end"
+
+# %% ../nbs/00_testing.ipynb #192f0c6d
+class Wrapper(torch.nn.Module):
+    "A module that calls another."
+
+    def __init__(self, inner: torch.nn.Module):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *arguments, **named):
+        return self.inner(*arguments, **named)
 
 # %% ../nbs/00_testing.ipynb #33ed9ac9
 def repeats(

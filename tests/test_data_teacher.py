@@ -96,21 +96,6 @@ def test_killed_and_called_again_or_shared_the_vectors_are_the_same(tmp_path):
     assert all(len(paths) == 1 for paths in files.values()), files
     assert len({paths[0].read_bytes() for paths in files.values()}) == 1
 
-
-
-
-def test_pieces_are_runs_of_the_words_of_long_texts():
-    words = [f"w{i}" for i in range(12)]
-    found = [piece.split() for piece in cut_pieces([" ".join(words), "one two three four five six seven"], 500, 3)]
-    starts = [words.index(piece[0]) for piece in found]
-    assert all(piece == words[start : start + len(piece)] for piece, start in zip(found, starts)) and len(found) == 500
-    assert {*map(len, found)} == {*range(4, 11)} and {*starts} == {*range(9)}
-    again = [*cut_pieces([" ".join(words)], 500, 3)]
-    assert again == [" ".join(piece) for piece in found] and again != [*cut_pieces([" ".join(words)], 500, 4)]
-    assert not [*cut_pieces([" ".join(words)], 0)]
-    with raises(ValueError, "count=-1"):
-        next(cut_pieces(["a"], -1))
-
 # %% ../nbs/25_data.teacher.ipynb #5561313e
 def test_ids_of_pieces_are_those_of_all_at_once():
     class Letters:
@@ -180,6 +165,19 @@ def test_a_column_of_a_parquet_file(tmp_path):
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
     with raises(ValueError, "no Parquet file"):
         load_texts(tmp_path / "b.parquet")
+
+
+def test_pieces_are_runs_of_the_words_of_long_texts():
+    words = [f"w{i}" for i in range(12)]
+    found = [piece.split() for piece in cut_pieces([" ".join(words), "one two three four five six seven"], 500, 3)]
+    starts = [words.index(piece[0]) for piece in found]
+    assert all(piece == words[start : start + len(piece)] for piece, start in zip(found, starts)) and len(found) == 500
+    assert {*map(len, found)} == {*range(4, 11)} and {*starts} == {*range(9)}
+    again = [*cut_pieces([" ".join(words)], 500, 3)]
+    assert again == [" ".join(piece) for piece in found] and again != [*cut_pieces([" ".join(words)], 500, 4)]
+    assert not [*cut_pieces([" ".join(words)], 0)]
+    with raises(ValueError, "count=-1"):
+        next(cut_pieces(["a"], -1))
 
 # %% ../nbs/25_data.teacher.ipynb #617297dc
 def test_no_text_of_a_test_part_is_among_the_published_ones(tmp_path):

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from sru_nb.models.hub import HubError
 from sru_nb.onnx import export_onnx
-from sru_nb.testing import close, raises, some_text
+from sru_nb.testing import Wrapper, close, raises, some_text
 
 UNITS = "none", "sru", "srupp", "lstm", "gru"
 
@@ -129,23 +129,10 @@ def test_a_student_through_onnx(tmp_path):
     close(found / np.linalg.norm(found, axis=1, keepdims=True), model.encode(texts), 1e-5)
 
 
-
-
-class Around(torch.nn.Module):
-    "A module that calls another."
-
-    def __init__(self, inside):
-        super().__init__()
-        self.inside = inside
-
-    def forward(self, *args, **kwargs):
-        return self.inside(*args, **kwargs)
-
-
 def test_modules_may_stand_around_its_parts():
     model = trained()
     expected = model.encode(LINES)
     for name in ("rnn", "embedding", "head"):
         again = trained()
-        setattr(again, name, Around(getattr(again, name)))
+        setattr(again, name, Wrapper(getattr(again, name)))
         close(again.encode(LINES), expected, 1e-6)

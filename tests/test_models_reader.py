@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from sru_nb.models.hub import HubError
-from sru_nb.testing import close, close_all, raises, run_tests
+from sru_nb.testing import Wrapper, close, close_all, raises, run_tests
 
 LENGTHS = [(9, 3), (1, 1), (5, 4), (7, 2)]  # words of the passages and of their questions
 
@@ -552,17 +552,6 @@ class Adapter(nn.Module):
 
     def forward(self, x):
         return self.inner(x) + self.up(self.down(x))
-
-
-class Wrapper(nn.Module):
-    "A user's module around a layer."
-
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, *arguments, **named):
-        return self.inner(*arguments, **named)
 
 
 @every_model

@@ -88,18 +88,16 @@ def forward(
     if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
         raise ValueError(f"ids has numbers from {ids.min()} to {ids.max()}, expected at least 0 and below "
                          f"vocab_size = {self.vocab_size}")
-    x = self.embedding(ids)
-    if shift is not None:
-        x = x + shift.gather(0, order[..., None].expand_as(shift))
-    x = self.dropout(x)
+    vectors = self.embedding(ids)
+    x = self.dropout(vectors if shift is None else vectors + shift.gather(0, order[..., None].expand_as(shift)))
     share = (~mask_pad).to(x.dtype) / (~mask_pad).sum(0).clamp(min=1)  # (L, B)
     out = self.skip((x * share[..., None]).sum(0))
     if self.rnn is None:
         return out
     if self.unit in ("lstm", "gru"):
         h = through_packed(self.rnn, x, mask_pad)
-    elif isinstance(self.rnn, SRU) and shift is None and not (self.training and self.dropout.p):
-        h = self.rnn.read_tokens(ids, self.embedding, mask_pad=mask_pad)[0]
+    elif x is vectors and isinstance(self.rnn, SRU):  # a token is the same wherever it stands
+        h = self.rnn.read_tokens(ids, x, self.embedding, mask_pad=mask_pad)[0]
     else:
         h = self.rnn(x, mask_pad=mask_pad)[0]
     return out + self.head(self.pooling(h, mask_pad))

@@ -277,15 +277,14 @@ def forward(
     targets: torch.Tensor | None = None,  # (L, B) int64
 ):  # logits of each next symbol (L, B, V), or given targets their mean loss in nats; the state after the last step
     "The scores of each next symbol, or their loss."
-    plain = not self.adaptive and not (self.training and self.dropout.p)
-    if plain and isinstance(self.rnn, SRU):  # not another module around it
-        h, state = self.rnn.read_tokens(ids, self.embedding, state)
+    vectors = self.embedding(ids)
+    x = self.dropout(vectors)
+    if self.unit == "srupp":
+        h, state = self.attend(x, state or {"c": None})
+    elif x is vectors and isinstance(self.rnn, SRU):  # a symbol is the same wherever it stands
+        h, state = self.rnn.read_tokens(ids, x, self.embedding, state)
     else:
-        x = self.dropout(self.embedding(ids))
-        if self.unit == "srupp":
-            h, state = self.attend(x, state or {"c": None})
-        else:
-            h, state = self.rnn(x, state) if self.unit == "sru" else run_rnn(self.rnn, x, state)
+        h, state = self.rnn(x, state) if self.unit == "sru" else run_rnn(self.rnn, x, state)
     h = self.dropout(h).flatten(0, 1)
     if self.adaptive:
         scores = self.head(h) if targets is None else self.head(h, targets.flatten()).mean()
