@@ -28,16 +28,16 @@ WORKERS = 2
 
 # What makes each job small. `run_dir` is added; everything else keeps its default.
 JOBS = {
-    "40_enwik8": {"corpus": "embedded", "max_seconds": 10, "compress": 4096},
-    "41_ptb": {"corpus": "embedded", "max_seconds": 10},
-    "42_wikitext103": {"corpus": "embedded", "max_seconds": 10},
+    "40_enwik8": {"corpus": "embedded", "max_seconds": 4, "compress": 2048},
+    "41_ptb": {"corpus": "embedded", "max_seconds": 4},
+    "42_wikitext103": {"corpus": "embedded", "max_seconds": 4},
     "43_sentences": {"corpus": "embedded", "compare": "cnn", "window": 3, "max_seconds": 4},
-    "45_recognition": {"corpus": "digits", "max_seconds": 10, "epochs": 8},
+    "45_recognition": {"corpus": "digits", "max_seconds": 5, "epochs": 8},
     "48_distillation": {},
     "49_forecast": {"corpus": "temperatures", "steps": 40, "eval_every": 20, "eval_windows": 200},
-    "47_detection": {"max_seconds": 8, "epochs": 2},
-    "46_segmentation": {"epochs": 2, "max_seconds": 12},
-    "44_squad": {"corpus": "embedded", "hidden_size": 32, "num_layers": 2, "max_seconds": 10},
+    "47_detection": {"max_seconds": 5, "epochs": 2},
+    "46_segmentation": {"max_seconds": 5, "epochs": 2},
+    "44_squad": {"corpus": "embedded", "hidden_size": 32, "num_layers": 2, "max_seconds": 4},
 }
 
 
@@ -48,7 +48,7 @@ def is_job(path):
     return path.stem[:1] == "4"
 
 
-LIBRARIES = ["torch", "torch._dynamo", "numba", "matplotlib.pyplot", "ipykernel.kernelapp"]
+LIBRARIES = ["torch", "torch._dynamo", "numba", "matplotlib.pyplot", "ipykernel.kernelapp", "preload"]
 
 
 def be_kernel(arguments, environment):

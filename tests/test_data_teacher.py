@@ -8,7 +8,6 @@ from sru_nb.data.teacher import (
 # %% ../nbs/25_data.teacher.ipynb #f90f3da3
 import json
 import os
-import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models
 
-from sru_nb.testing import close, raises, some_text
+from sru_nb.testing import close, raises, run_forked, some_text
 
 LINES = tuple(" ".join(some_text(seed, 60).split()) for seed in range(60))
 
@@ -83,9 +82,7 @@ assert wait(ask(folder + "/one dies", killed_at=3), ask(folder + "/one dies")) =
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_and_called_again_or_shared_the_vectors_are_the_same(tmp_path):
-    (tmp_path / "asking.py").write_text(ASKING)
-    done = subprocess.run([sys.executable, str(tmp_path / "asking.py"), str(tmp_path)], text=True, capture_output=True,
-                          timeout=100)
+    done = run_forked(ASKING, tmp_path, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     said = [line.rsplit(maxsplit=3) for line in done.stdout.splitlines()]
     counts = {name: [int(count) for other, *_, count in said if other == name] for name, *_ in said}

@@ -11,8 +11,6 @@ import json
 import math
 import os
 import pickle
-import subprocess
-import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import sru_nb
 from sru_nb import recurrence as oracle
 from sru_nb.direct import direct_layer
-from sru_nb.testing import close, close_all, kept_bytes, raises, run_tests
+from sru_nb.testing import close, close_all, kept_bytes, raises, run_forked, run_tests
 
 ROOT = Path(sru_nb.__file__).resolve().parents[1]  # the repository, of which the package is an editable install
 GOLDEN = ROOT / "tests" / "golden"
@@ -582,12 +580,13 @@ def test_many_threads_get_what_one_gets():
     close_all(dict(enumerate(answers)), dict(enumerate(expected)), tol=0)
 
 
-HALF = """
-import sys
+HALVES = """
+import os, sys
 import torch
 from sru_nb import SRU
 
-rank, folder = int(sys.argv[1]), sys.argv[2]
+folder, child = sys.argv[1], os.fork()
+rank = int(child > 0)
 torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
 torch.manual_seed(0)
 sru, x = SRU(5, 7, bidirectional=True), torch.randn(9, 4, 5)
@@ -595,12 +594,14 @@ model = torch.nn.parallel.DistributedDataParallel(sru)
 model(x[:, 2 * rank:2 * rank + 2])[0].square().mean().backward()
 torch.save({name: p.grad for name, p in sru.named_parameters()}, f"{folder}/{rank}.pt")
 torch.distributed.destroy_process_group()
+assert not child or os.waitpid(child, 0)[1] == 0
 """
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_two_processes_with_half_the_batch_get_the_gradient_of_the_whole(tmp_path):
-    workers = [subprocess.Popen([sys.executable, "-c", HALF, str(rank), str(tmp_path)]) for rank in range(2)]
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    done = run_forked(HALVES, tmp_path, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     torch.manual_seed(0)
     sru, x = SRU(5, 7, bidirectional=True), torch.randn(9, 4, 5)
     sru(x)[0].square().mean().backward()

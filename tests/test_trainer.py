@@ -80,7 +80,7 @@ import shutil
 
 import pytest
 
-from sru_nb.testing import close, close_all, raises
+from sru_nb.testing import close, close_all, raises, run_forked
 
 
 def run(run_dir, seed=0, **arguments):
@@ -747,7 +747,6 @@ trainer.sum_over_processes(1.0)
 LAUNCH = """
 import sys, traceback, uuid
 from runpy import run_path
-import accelerate, torch, torch._dynamo, torch.distributed.nn
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 def work(script, arguments):
@@ -771,11 +770,9 @@ else:
 
 def run_together(tmp_path, program, processes, *arguments, restarts=0, timeout=120, **environment):
     "Run a program in so many processes, as torchrun does, but for the fork, which spares each of them the imports."
-    for name, text in (("program.py", program), ("launch.py", LAUNCH)):
-        (tmp_path / name).write_text(text)
-    command = [tmp_path / "launch.py", processes, restarts, tmp_path / "program.py", *arguments]
-    return subprocess.run([sys.executable, *map(str, command)], text=True, capture_output=True, timeout=timeout,
-                          env=os.environ | {"OMP_NUM_THREADS": "1"} | environment)
+    (tmp_path / "part.py").write_text(program)
+    return run_forked(LAUNCH, processes, restarts, tmp_path / "part.py", *arguments, folder=tmp_path, timeout=timeout,
+                      **environment)
 
 
 def killed_or_shared(tmp_path, program, tolerance, without=()):
@@ -916,19 +913,11 @@ else:
 """
 
 # %% ../nbs/33_trainer.ipynb #063bc9c5
-def start(tmp_path, mode):
-    "Start the job in a process of its own."
-    (tmp_path / "job.py").write_text(JOB)
-    return subprocess.Popen([sys.executable, str(tmp_path / "job.py"), mode, str(tmp_path)], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_resume_equals_uninterrupted(tmp_path):
-    process = start(tmp_path, "kill")
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    kills, resumed = int(out.split("kills ")[1]), out.count("resumed from step")
+    done = run_forked(JOB, "kill", tmp_path, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kills, resumed = int(done.stdout.split("kills ")[1]), done.stdout.count("resumed from step")
     print(f"killed {kills} times, resumed {resumed} times")
     assert kills >= 3 and resumed >= 2
     last = [checkpoints(tmp_path / name / "checkpoints")[-1] for name in ("whole", "killed")]
@@ -941,7 +930,9 @@ def test_resume_equals_uninterrupted(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX signals")
 def test_sigterm_saves_and_exits(tmp_path):
-    process = start(tmp_path, "train")
+    (tmp_path / "job.py").write_text(JOB)
+    process = subprocess.Popen([sys.executable, str(tmp_path / "job.py"), "train", str(tmp_path)], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not checkpoints(tmp_path / "checkpoints") and process.poll() is None:
         time.sleep(0.01)
     process.terminate()
