@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STATE', 'from_interleaved', 'to_interleaved', 'check_input', 'check_tensor', 'check_mask', 'zero_at_pads',
-           'Layer', 'highway_scale', 'SRUCell', 'gates', 'Stack', 'SRU', 'Costs', 'layer_costs']
+           'Layer', 'highway_scale', 'SRUCell', 'gates', 'Stack', 'SRU', 'small_layer', 'Costs', 'layer_costs']
 
 # %% ../nbs/10_sru.ipynb #dd54367c
 import copy
@@ -21,10 +21,10 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from .basics import check_probability, check_whole, patch
 from .compat import unobserved, untouched
-from .direct import direct_layer, fits
+from .direct import PLAIN, direct_layer, fits, stacks
 from .matmul import matmul
 from .op import sru_recurrence
-from .recurrence import gates as gates_of_step
+from .recurrence import contiguous, gates as gates_of_step
 
 # %% ../nbs/10_sru.ipynb #89987577
 def from_interleaved(
@@ -481,7 +481,7 @@ def run(
     if self.input_to_hidden is not None:
         x = self.input_to_hidden(x)
     h, last, *more = layers(x, states, mask_pad)
-    c = torch.stack(last)  # (layers, B, directions * d)
+    c = torch.stack(last) if isinstance(last, list) else last  # (layers, B, directions * d)
     if self.nn_rnn_compatible_return:
         c = c.unflatten(2, (self.num_directions, -1)).transpose(1, 2).flatten(0, 1).contiguous()
     if alone:
@@ -557,8 +557,10 @@ def through(
     states: list,  # of each layer, (B, directions * d) or None
     mask_pad: torch.Tensor | None,  # (L, B) bool
     u: torch.Tensor | None = None,  # (L, B, directions, k, d): products of the first layer, where they are known
-) -> tuple[torch.Tensor, list]:  # h (L, B, directions * d), last states
+) -> tuple[torch.Tensor, list | torch.Tensor]:  # h (L, B, directions * d), last states
     "The layers, one after the other."
+    if u is None and (together := self.direct(x, states, mask_pad)):
+        return together
     last = []
     for i, (layer, state) in enumerate(zip(self.rnn_lst, states)):
         if i == 0 and u is not None:
@@ -568,6 +570,50 @@ def through(
             x, c = direct or layer(x, state, mask_pad)
         last.append(c)
     return x, last
+
+# %% ../nbs/10_sru.ipynb #504f62d9
+def small_layer(
+    cell: SRUCell,
+    c0: torch.Tensor | None,  # (B, directions * d)
+) -> tuple | None:  # of `StackLayer`; None: this layer must be called
+    "What `08_kernels.stack` computes a layer with."
+    if type(cell) is not SRUCell or not untouched(cell) or cell.training and (cell.dropout or cell.rnn_dropout):
+        return None
+    # the dictionaries: all these through `Module.__getattr__` would take a fifth of the whole call
+    own, norm, gain, shift, eps = cell._parameters, cell._modules.get("layer_norm"), None, None, 0.0
+    if norm is not None:
+        if type(norm) is not nn.LayerNorm or not untouched(norm):
+            return None
+        gain, shift, eps = norm.weight, norm.bias, norm.eps
+    if own.get("weight") is None or norm is not None and shift is None:
+        return None
+    return (own["weight"], own["weight_c"], own["bias"], None if c0 is None else contiguous(c0),
+            cell._buffers["scale_x"] if cell.rescale else None, own.get("weight_proj"), gain, shift,
+            cell.input_size, cell.has_skip_term, cell.use_tanh, cell.normalize_after, eps)
+
+
+@patch
+def direct(
+    self: SRU,
+    x: torch.Tensor,  # (L, B, n), zero at pads
+    states: list,  # of each layer, (B, directions * d) or None
+    mask_pad: torch.Tensor | None,  # (L, B) bool
+) -> tuple[torch.Tensor, torch.Tensor] | None:  # h (L, B, directions * d), last states (layers, B, directions * d)
+    "All layers in one call, where the input is small; None: they are to be called one by one."
+    if torch.is_grad_enabled() or not x.is_cpu or not unobserved():
+        return None
+    stack, (L, B, _), D = stacks(), x.shape, self.output_size
+    if not 0 < 3 * L * B * D * max(D, self.input_size) <= stack.SMALL:
+        return None
+    layers, x = [*map(small_layer, self.rnn_lst, states)], contiguous(x)
+    if None in layers:
+        return None
+    tensors = [x, *[a for layer in layers for a in layer[:stack.TENSORS] if a is not None]]
+    plain = all([type(a) in PLAIN and a.is_contiguous() and not a.data_ptr() % a.itemsize for a in tensors])
+    if not plain or not fits(x, tensors):
+        return None
+    mask_pad = None if mask_pad is None else contiguous(mask_pad)
+    return stack.run_stack(x, [*map(stack.StackLayer._make, layers)], mask_pad)
 
 # %% ../nbs/10_sru.ipynb #ff516a26
 @patch

@@ -24,7 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import sru_nb
 from sru_nb import recurrence as oracle
 from sru_nb.direct import direct_layer
-from sru_nb.testing import close, close_all, kept_bytes, raises, run_forked, run_tests
+from sru_nb.kernels import stack
+from sru_nb.testing import TOLERANCE, close, close_all, kept_bytes, raises, run_forked, run_tests
 
 ROOT = Path(sru_nb.__file__).resolve().parents[1]  # the repository, of which the package is an editable install
 GOLDEN = ROOT / "tests" / "golden"
@@ -279,12 +280,53 @@ def test_who_must_see_operations_or_calls_sees_them(situation):
     sru, forward = generic(), SRUCell.forward
     direct = mock.Mock(side_effect=direct_layer)
     with (mock.patch.object(SRUCell, "forward", autospec=True, side_effect=forward) as called,
+          mock.patch.object(stack, "run_stack", side_effect=stack.run_stack) as together,
           mock.patch.dict(SRUCell.direct.__globals__, direct_layer=direct), torch.no_grad()):
         watched(situation, sru)
+        assert together.call_count == (situation == "none")
+        if situation == "none":
+            with torch.enable_grad():
+                watched(situation, sru)
     # the mode, which counts operations, puts hooks on all modules
     calls = dict(mode=2, autocast=2, vmap=2, hook=1, wrapper=1, parametrization=1)
     assert called.call_count == calls.get(situation, 0)
     assert direct.call_count == (0 if situation in ("mode", "autocast", "vmap") else 2)
+
+
+@pytest.mark.parametrize("options", [*VARIANTS, dict(dropout=0.4, rnn_dropout=0.2), dict(batch_first=True),
+                                     dict(bidirectional=True, nn_rnn_compatible_return=True)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_small_stack_in_one_call_equals_its_layers(options, dtype):
+    sru = generic(**options).to(dtype).eval()
+    for L, B in ((1, 1), (4, 3)):
+        x, c0, pad = torch.randn(L, B, 5, dtype=dtype), torch.randn(2, B, sru.output_size, dtype=dtype), None
+        for start in (None, c0):
+            with torch.no_grad(), mock.patch.object(stack, "run_stack", side_effect=stack.run_stack) as together:
+                actual = sru(x.transpose(0, 1) if sru.batch_first else x, start, pad)
+            assert together.call_count == 1
+            expected = sru(x.transpose(0, 1) if sru.batch_first else x, start, pad)
+            close_all(dict(enumerate(actual)), {i: a.detach() for i, a in enumerate(expected)}, 5 * TOLERANCE[dtype])
+            pad = torch.rand((B, L) if sru.batch_first else (L, B)) < 0.3
+
+
+def test_who_needs_its_layers_called_gets_them_called():
+    class Product(torch.nn.Module):
+        def forward(self, x):
+            return x.repeat(1, 1, 3)
+
+    unaligned = generic()
+    weight = unaligned.rnn_lst[1].weight
+    odd = torch.frombuffer(bytearray(weight.numel() * 4 + 4), dtype=torch.float32, offset=1, count=weight.numel())
+    unaligned.rnn_lst[1].weight = torch.nn.Parameter(odd.view_as(weight).copy_(weight))
+    big, x = SRU(5, 700).eval(), torch.randn(4, 2, 5)
+    for sru in (SRU(7, 7, dropout=0.3), SRU(5, 7, rnn_dropout=0.3), SRU(7, 7, custom_m=Product()), unaligned, big):
+        x = torch.randn(4, 2, sru.input_size)
+        with torch.no_grad(), mock.patch.object(stack, "run_stack") as together:
+            torch.manual_seed(1)
+            h = sru(x)[0]
+        torch.manual_seed(1)
+        close(h, sru(x)[0].detach(), 1e-6)
+        assert not together.called
 
 
 @pytest.mark.parametrize("vocab_size", [40, 2000])
