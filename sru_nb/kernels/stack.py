@@ -315,7 +315,7 @@ def index(a: torch.Tensor | None) -> int:
 
 
 THREAD = 1 << 19  # multiplications that are worth a thread
-SMALL = 1 << 19  # most multiplications of a layer that are not a library's work, measured below
+SMALL = 1 << 19  # most multiplications of a layer that are not a library's work, as `10_sru` measures
 
 # %% ../../nbs/08_kernels.stack.ipynb #2acb23b1
 def run_stack(
