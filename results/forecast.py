@@ -2,6 +2,7 @@
 
 python results/forecast.py trials FOLDER      what was chosen between, on the validation parts alone
 python results/forecast.py runs FOLDER        SRU with three seeds, the GRU with one, at both look-backs
+python results/forecast.py script FOLDER      SegRNN's script for a look-back of 96, SRU in the GRU's place; the GRU
 python results/forecast.py linear FOLDER      DLinear by published settings, and the repeated day
 python results/forecast.py manners FOLDER     one thing changed at a time, on the validation part of ETTh1
 python results/forecast.py seconds FOLDER     seconds an epoch, SRU and GRU taking turns, two threads
@@ -16,11 +17,13 @@ import json
 import sys
 import time
 from copy import deepcopy
+from itertools import product
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from sru_nb.basics import evaluating, write_json
 from sru_nb.data.series import load_series, split_series
@@ -31,7 +34,7 @@ from sru_nb.optim import build_optimizer, build_scheduler
 from sru_nb.trainer import AveragedWeights
 
 FILE, HORIZONS = Path(__file__).with_name("forecast.json"), (96, 192, 336, 720)
-EMPTY = {"trials": [], "runs": [], "linear": [], "season": [], "manners": [], "seconds": []}
+EMPTY = {"trials": [], "runs": [], "script": [], "linear": [], "season": [], "manners": [], "seconds": []}
 # chosen on the validation parts
 RECIPE = dict(unit="sru", segment=24, hidden_size=128, num_layers=1, dropout=0.3, norm="last", rate=8e-3, steps=600,
               batch=64, asked=6, loss="mae", warmup=0.05, optimizer="adamw", schedule="cosine", clip=0.0, average=0.0,
@@ -52,6 +55,7 @@ TRIALS = [  # set, look-back, seed, changes of the recipe; the runs' own validat
 LINEAR = [  # by DLinear's authors' scripts; at 720, where SegRNN's authors do not say how, by their program as it comes
     ("ETTh1", 336, dict(rate=5e-3)), ("ETTh2", 336, dict(rate=0.05)),
     ("ETTh1", 720, dict(rate=1e-4, size=128, loss="mae", epochs=30, patience=5, decay=0.8, hold=3))]
+SCRIPT_RATE = {"ETTh1": 1e-3, "ETTh2": 2e-4}  # of SegRNN's scripts for a look-back of 96
 BATCH_THEN = 256  # SegRNN at a look-back of 720, when its program left out the windows that fill no batch
 
 
@@ -152,11 +156,13 @@ def train(data, lookback, seed, measure=50, windows=350, test=True, **changes):
     return result
 
 
-def train_linear(data, lookback, horizon, seed=2021, rate=1e-3, size=32, loss="mse", epochs=10, patience=3, decay=0.5,
-                 hold=1):
-    """DLinear: Adam, the rate times `decay` after each epoch from the `hold`th on; as stopped, and after all epochs."""
+def train_by_script(make, data, lookback, horizon, seed=2021, rate=1e-3, size=32, loss="mse", epochs=10, patience=3,
+                    decay=0.5, hold=1, whole=True):
+    """As the papers' programs do: Adam, the rate times `decay` after each epoch from the `hold`th on.
+
+    The figures as stopped, and after all epochs if these are made (`whole`)."""
     torch.manual_seed(seed)
-    model = LinearForecaster(len(data.series.channels), lookback, horizon)
+    model = make(len(data.series.channels), lookback, horizon)
     batches = data.batches("train", lookback, horizon, size, seed)
     valid, test = (data.batches(part, lookback, horizon, 128) for part in ("valid", "test"))
     optimizer, best, stopped, began = build_optimizer(model, "adam", lr=rate), None, None, time.process_time()
@@ -172,12 +178,23 @@ def train_linear(data, lookback, horizon, seed=2021, rate=1e-3, size=32, loss="m
             best = value, epoch + 1, deepcopy(model.state_dict())
         elif stopped is None and epoch + 1 - best[1] >= patience:
             stopped = epoch + 1
+            if not whole:
+                break
     row = {"data": data.series.name, "lookback": lookback, "horizon": horizon, "rate": rate, "batch": size,
-           "loss": loss, "epochs": epochs, "best": best[1], "seconds": time.process_time() - began}
-    for name, weights in (("last", model.state_dict()), ("stopped", best[2])):
+           "loss": loss, "epochs": epochs, "best": best[1], "valid": best[0], "seconds": time.process_time() - began}
+    for name, weights in (("last", model.state_dict()), ("stopped", best[2]))[not whole:]:
         model.load_state_dict(weights)
         row[name] = forecast_figures(*predict_windows(model, test)[:2])
     return row
+
+
+def train_in_place(unit, data, horizon, seed):
+    """The network and the settings of SegRNN's script for a look-back of 96, with `unit` where it has its GRU."""
+    def make(channels, lookback, horizon):
+        return SegmentForecaster(channels, lookback, horizon, unit, 24, 512, dropout=0.5)
+
+    settings = dict(rate=SCRIPT_RATE[data.series.name], size=256, epochs=30, patience=10, decay=0.8, hold=3)
+    return {"unit": unit, "seed": seed, **train_by_script(make, data, 96, horizon, seed, whole=False, **settings)}
 
 
 SHORT = dict(steps=200)
@@ -218,9 +235,10 @@ def read():
 
 
 def add(kind, row):
-    found = read()  # another process may have written
-    found[kind].append(row)
-    write_json(FILE, found)
+    with FileLock(FILE.with_suffix(".lock")):  # another process may have written, or be about to
+        found = read()
+        found[kind].append(row)
+        write_json(FILE, found)
     print(kind, {key: row[key] for key in row if key not in ("curve", "valid", "step")}, flush=True)
 
 
@@ -238,6 +256,11 @@ def main(kind, folder, *only):
                     continue
                 rate = settings.get("rate", RECIPE["rate"]) * (GRU_RATE if unit == "gru" else 1)
                 add("runs", train(data[name], lookback, seed, **settings | {"unit": unit, "rate": rate}))
+    if kind == "script":
+        for (unit, seed), horizon, name in product([("sru", 1), ("sru", 2), ("sru", 3), ("gru", 1)], HORIZONS, data):
+            if name in (only or data) and (unit, seed, horizon, name) not in [
+                    (r["unit"], r["seed"], r["horizon"], r["data"]) for r in read()["script"]]:
+                add("script", train_in_place(unit, data[name], horizon, seed))
     if kind == "trials":
         for name, lookback, seed, changes in TRIALS:
             if (name, lookback, seed, changes) not in [(r["data"], r["lookback"], r["seed"], r["changes"])
@@ -256,7 +279,7 @@ def main(kind, folder, *only):
             for horizon in HORIZONS:
                 if [name, lookback, horizon] not in [[r[k] for k in ("data", "lookback", "horizon")]
                                                      for r in read()["linear"]]:
-                    add("linear", train_linear(data[name], lookback, horizon, **settings))
+                    add("linear", train_by_script(LinearForecaster, data[name], lookback, horizon, **settings))
         for name, part in data.items():
             for horizon in HORIZONS:
                 if (name, horizon) not in [(r["data"], r["horizon"]) for r in read()["season"]]:
@@ -266,6 +289,6 @@ def main(kind, folder, *only):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] not in (["trials"], ["runs"], ["linear"], ["manners"], ["seconds"]) or len(sys.argv) < 3:
+    if len(sys.argv) < 3 or sys.argv[1] not in ("trials", "runs", "script", "linear", "manners", "seconds"):
         sys.exit(__doc__)
     main(*sys.argv[1:])
