@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['KEPT', 'check_whole', 'check_probability', 'check_finite', 'check_choice', 'check_text', 'patch', 'sync',
-           'replacing', 'write_file', 'write_json', 'file_digest', 'own_memory', 'evaluating', 'read_kept',
-           'restore_kept', 'import_tokenizers', 'format_count', 'format_duration', 'in_notebook', 'Progress']
+           'replacing', 'write_file', 'write_json', 'file_digest', 'own_memory', 'evaluating', 'note_fork',
+           'was_forked', 'read_kept', 'restore_kept', 'import_tokenizers', 'format_count', 'format_duration',
+           'in_notebook', 'Progress']
 
 # %% ../nbs/00a_basics.ipynb #7fc12f13
 import builtins
@@ -180,6 +181,24 @@ def evaluating(
     finally:
         for module, mode in modes:
             module.training = mode
+
+# %% ../nbs/00a_basics.ipynb #57bf293a
+_forked = False
+
+
+def note_fork():
+    "What a forked child does first."
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=note_fork)
+
+
+def was_forked() -> bool:
+    "Whether this process was forked after the package had been loaded."
+    return _forked
 
 # %% ../nbs/00a_basics.ipynb #f804899e
 KEPT = {}  # name -> (read, restore): functions for the choices of a module, as JSON holds them

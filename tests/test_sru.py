@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -327,6 +328,99 @@ def test_who_needs_its_layers_called_gets_them_called():
         torch.manual_seed(1)
         close(h, sru(x)[0].detach(), 1e-6)
         assert not together.called
+
+
+def moved(name, how=lambda cell, name, value: setattr(cell, name, value)):
+    "A change: the second layer's parameter or buffer as another kind of attribute."
+    def change(sru):
+        cell = sru.rnn_lst[1]
+        value = getattr(cell, name).detach().clone()
+        delattr(cell, name)
+        how(cell, name, value)
+    return change
+
+
+def swapped(name, value):
+    "A change: other numbers in the second layer's parameter."
+    return lambda sru: setattr(getattr(sru.rnn_lst[1], name), "data", value)
+
+
+CHANGES = {
+    "another layer": lambda sru: sru.rnn_lst.__setitem__(1, SRUCell(9, 7)),
+    "a wider layer": lambda sru: sru.rnn_lst.__setitem__(1, SRUCell(7, 9)),
+    "a chain of other widths": lambda sru: sru.set_layers([SRUCell(5, 30), SRUCell(30, 7)]),
+    "bias too short": swapped("bias", torch.zeros(2)), "bias in rows": swapped("bias", torch.randn(2, 1, 7)),
+    "weight_c too short": swapped("weight_c", torch.zeros(1)),
+    "weight too small": swapped("weight", torch.ones(2, 1, 3, 7)),
+    "projection of another size": swapped("weight_proj", torch.ones(7, 2)),
+    "bias as a buffer": moved("bias", torch.nn.Module.register_buffer), "weight_c as a tensor": moved("weight_c"),
+    "projection as a tensor": moved("weight_proj"),
+    "projection as a buffer": moved("weight_proj", torch.nn.Module.register_buffer),
+    "bias in the dictionary": lambda sru: vars(sru.rnn_lst[1]).update(bias=torch.randn(14)),
+    "scale_x as a parameter": moved("scale_x", lambda c, n, v: setattr(c, n, torch.nn.Parameter(v))),
+    "a product set later": lambda sru: setattr(sru.rnn_lst[0], "custom_m", torch.nn.Linear(5, 28)),
+    "a norm that is a function": lambda sru: (delattr(sru.rnn_lst[1], "layer_norm"),
+                                              setattr(sru.rnn_lst[1], "layer_norm", lambda t: 2 * t)),
+    "a norm without its weight": lambda sru: setattr(sru.rnn_lst[1].layer_norm, "weight", None),
+    "a norm over two dimensions": lambda sru: setattr(sru.rnn_lst[1], "layer_norm", torch.nn.LayerNorm((3, 7))),
+    "eps as a tensor": lambda sru: setattr(sru.rnn_lst[1].layer_norm, "eps", torch.tensor(0.5)),
+    "own method": lambda sru: setattr(sru.rnn_lst[1], "product_input", lambda x: x[..., :3] * 2),
+    "flags of other types": lambda sru: [vars(cell).update(use_tanh=None, has_skip_term=np.bool_(True))
+                                         for cell in sru.rnn_lst],
+    "no highway and infinite products": lambda sru: (setattr(sru.rnn_lst[1], "has_skip_term", False),
+                                                     sru.rnn_lst[1].weight.data[:, :, 2].fill_(3e38)),
+    "unused scale": lambda sru: (setattr(sru.rnn_lst[1], "has_skip_term", False),
+                                 sru.rnn_lst[1].scale_x.fill_(torch.nan)),
+}
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+def test_a_changed_layer_does_what_it_does_when_called(change):
+    sru, x, outcomes = generic(layer_norm=True, projection_size=3, rescale=True).eval(), torch.randn(4, 3, 5), []
+    CHANGES[change](sru)
+    for grad in (True, False):
+        try:
+            with torch.set_grad_enabled(grad):
+                outcomes.append([a.detach() for a in sru(x)])
+        except Exception as error:
+            outcomes.append(type(error))
+    if isinstance(outcomes[0], list):
+        close_all(*(dict(enumerate(outcome)) for outcome in outcomes[::-1]), 1e-5)
+    else:
+        assert outcomes[0] == outcomes[1]
+
+
+def test_weights_may_be_given_other_memory_while_others_compute():
+    sru, x, wrong = SRU(64, 64, 6).eval(), torch.randn(4, 2, 64), []
+
+    def swap():
+        for _ in range(300):
+            for p in sru.parameters():
+                p.data = p.data.clone()
+
+    with torch.no_grad(), ThreadPoolExecutor(3) as pool:
+        expected, swapping = sru(x)[0], pool.submit(swap)
+        answering = [pool.submit(torch.no_grad()(lambda: [sru(x)[0] for _ in range(400)])) for _ in range(2)]
+        wrong = [h for answers in answering for h in answers.result() if not torch.equal(h, expected)]
+        swapping.result()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_before_the_kernels_are_there_computes(tmp_path):
+    done = run_forked("""
+import os, signal, torch
+from sru_nb import SRU
+torch.set_num_threads(2)
+torch.randn(1000, 1000).exp().sum()  # OpenMP's threads are there now, in this process
+if os.fork():
+    raise SystemExit(os.waitpid(-1, 0)[1] != 0)
+signal.alarm(60)
+with torch.no_grad():
+    print(SRU(16, 16, 100)(torch.randn(20, 1, 16))[0].shape)
+os._exit(0)
+""", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("vocab_size", [40, 2000])

@@ -26,6 +26,7 @@ from numba import carray, cfunc, from_dtype, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
 
+from ..basics import was_forked
 from sru_nb.recurrence import (
     LETTERS, PARAMETERS, Arguments, contiguous, empty_gradients, gates, gradients_in_order, readable, sigmoids, step,
     step_backward, tanh,
@@ -422,7 +423,7 @@ def openmp():
     return library
 
 # %% ../../nbs/02_kernels.cpu.ipynb #57d1acf9
-_pool, _pool_lock, _forked = None, threading.Lock(), False
+_pool, _pool_lock, _forked = None, threading.Lock(), was_forked()
 
 
 def after_fork():

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['TAKEN', 'PARTS', 'ZERO', 'PAUSE', 'ACROSS', 'TEAM', 'ARRIVED', 'HEADER', 'LAYERS', 'STEPS', 'BATCH', 'PADS',
-           'INPUT', 'PRODUCTS', 'EVEN', 'ODD', 'NORMED', 'NARROW', 'OUT', 'WEIGHT', 'VECTORS', 'BIAS', 'START',
-           'FACTOR', 'PROJECTION', 'GAIN', 'SHIFT', 'INPUTS', 'HIGHWAY', 'TANH', 'AFTER', 'EPS', 'INNER', 'DIRECTIONS',
-           'BLOCKS', 'UNITS', 'LAST', 'LAYER', 'jitable', 'SPINS', 'LOOP', 'TENSORS', 'THREAD', 'SMALL', 'fence',
-           'arrive', 'call', 'meet', 'four', 'add', 'multiply', 'finish', 'product', 'advance', 'normalise', 'walk',
-           'normalise_rows', 'run_layers', 'runner', 'StackLayer', 'functions', 'float_bits', 'index', 'run_stack']
+           'INPUT', 'PRODUCTS', 'EVEN', 'ODD', 'NORMED', 'NARROW', 'NOTHING', 'OUT', 'WEIGHT', 'VECTORS', 'BIAS',
+           'START', 'FACTOR', 'PROJECTION', 'GAIN', 'SHIFT', 'INPUTS', 'HIGHWAY', 'TANH', 'AFTER', 'EPS', 'INNER',
+           'DIRECTIONS', 'BLOCKS', 'UNITS', 'LAST', 'LAYER', 'jitable', 'SPINS', 'LOOP', 'TENSORS', 'THREAD', 'SMALL',
+           'WIDE', 'fence', 'arrive', 'call', 'meet', 'four', 'add', 'multiply', 'finish', 'product', 'advance',
+           'normalise', 'walk', 'normalise_rows', 'run_layers', 'runner', 'StackLayer', 'functions', 'float_bits',
+           'index', 'run_stack']
 
 # %% ../../nbs/08_kernels.stack.ipynb #74ade39d
 import array
@@ -33,7 +34,7 @@ from ..recurrence import step
 # %% ../../nbs/08_kernels.stack.ipynb #a10d19ab
 TAKEN, PARTS, ZERO, PAUSE, ACROSS, TEAM = range(6)  # of every job
 ARRIVED, HEADER = 32, 40  # a counter in a cache line of its own; where the layers begin
-LAYERS, STEPS, BATCH, PADS, INPUT, PRODUCTS, EVEN, ODD, NORMED, NARROW, OUT = range(6, 17)
+LAYERS, STEPS, BATCH, PADS, INPUT, PRODUCTS, EVEN, ODD, NORMED, NARROW, NOTHING, OUT = range(6, 18)
 (WEIGHT, VECTORS, BIAS, START, FACTOR, PROJECTION, GAIN, SHIFT, INPUTS, HIGHWAY, TANH, AFTER, EPS, INNER, DIRECTIONS,
  BLOCKS, UNITS, LAST) = range(18)
 LAYER = 18  # entries of a layer
@@ -195,9 +196,9 @@ def walk(job, f, bits, a, x, out, left, right):
     "The recurrence of the layer at entry `a`, all steps, in units [left, right) of each direction."
     B, n, d, k, pads = job[BATCH], job[a + DIRECTIONS], job[a + UNITS], job[a + BLOCKS], job[PADS]
     D, start, last, zero = n * d, job[a + START], job[a + LAST], f.dtype.type(0)
-    factor = f.dtype.type(k == 4 or job[a + HIGHWAY])
-    if k == 3 and job[a + FACTOR]:
-        factor *= f[job[a + FACTOR]]
+    factor = f[job[a + FACTOR]] if job[a + HIGHWAY] and job[a + FACTOR] else f.dtype.type(1)
+    for j in range(left, right):
+        f[job[NOTHING] + j] = zero
     for row in range(B * n):
         for j in range(row * d + left, row * d + right):
             f[last + j] = f[start + j] if start else zero
@@ -212,7 +213,7 @@ def walk(job, f, bits, a, x, out, left, right):
                 for j in range(left, right):
                     f[h + j] = zero
                 continue
-            way = x + row * D + own if job[a + HIGHWAY] else u + (k - 1) * d
+            way = x + row * D + own if job[a + HIGHWAY] else u + 3 * d if k == 4 else job[NOTHING]
             advance(f, u, way, factor, job[a + VECTORS] + own, job[a + BIAS] + own, D, last + b * D + own, h,
                     job[a + TANH] != 0, d, left, right)
 
@@ -299,8 +300,10 @@ TENSORS = 8  # of the fields
 @functools.cache
 def functions() -> tuple[int, int]:
     "Where `sched_yield` and `omp_get_num_threads` are, which the threads call; 0: PyTorch's OpenMP was not found."
-    both = ctypes.CDLL(None).sched_yield, getattr(openmp(), "omp_get_num_threads", None)
-    return tuple(function and ctypes.cast(function, ctypes.c_void_p).value or 0 for function in both)
+    if openmp() is None:
+        return 0, 0
+    both = ctypes.CDLL(None).sched_yield, openmp().omp_get_num_threads
+    return tuple(ctypes.cast(function, ctypes.c_void_p).value for function in both)
 
 
 @functools.cache
@@ -316,6 +319,7 @@ def index(a: torch.Tensor | None) -> int:
 
 THREAD = 1 << 19  # multiplications that are worth a thread
 SMALL = 1 << 19  # most multiplications of a layer that are not a library's work, as `10_sru` measures
+WIDE = 4096  # longest sum that is added up in order
 
 # %% ../../nbs/08_kernels.stack.ipynb #2acb23b1
 def run_stack(
@@ -333,13 +337,15 @@ def run_stack(
         entries += [a.inputs, a.highway and k == 3, a.use_tanh, a.after, *float_bits(a.eps), m, directions, k, d, at]
         at, multiplications = at + B * D, multiplications + m * directions * k * d
         products, width, narrow = max(products, directions * k * d), max(width, directions * d), max(narrow, m)
-    scratch, rows, (pause, team) = x.new_empty(L * B * (products + 3 * width + narrow)), L * B, functions()
+    rows, (pause, team) = L * B, functions()
+    scratch = x.new_empty(rows * (products + 3 * width + narrow) + width)
     buffers = [index(scratch) + rows * (products + i * width) for i in range(4)]
+    buffers.append(buffers[-1] + rows * narrow)  # for no highway
     threads = min(torch.get_num_threads(), rows * multiplications // THREAD)
     alone = threads < 2 or not team or forked()
     job = array.array("q", [0, 1 if alone else threads, 0, pause, not alone, team, len(layers), L, B,
                             0 if mask_pad is None else mask_pad.data_ptr(), index(x), index(scratch), *buffers,
-                            index(out), *[0] * (HEADER - 17), *entries])
+                            index(out), *[0] * (HEADER - 18), *entries])
     task, data = runner(x.dtype), job.buffer_info()[0]
     task.ctypes(data) if alone else openmp().GOMP_parallel(task.address, data, threads, 0)
     return out, last

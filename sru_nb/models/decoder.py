@@ -186,7 +186,7 @@ def advance_row(job, f, a, x, u, out, b, left, right):
     d, k, then = job[a + OUTPUTS], job[a + BLOCKS], job[a + THEN]
     state = job[a + STATE] + b * d
     if then == RECUR:
-        way, factor = u + (k - 1) * d, f.dtype.type(k == 4)
+        way, factor = u + 3 * d if k == 4 else job[a + BESIDE] + b * d, f.dtype.type(1)
         if job[a + HIGHWAY]:
             way, factor = x, f[job[a + FACTOR]]
         advance(f, u, way, factor, job[a + VECTORS], job[a + GATE_BIAS], d, state, out,
@@ -452,7 +452,7 @@ def layer(self: Decoder, i: int):
     yield self.stage(
         n, d, k, THEN=RECUR, HIGHWAY=cell.has_skip_term and k == 3, TANH=cell.use_tanh, TARGET=self.buffer("u", k * d),
         FACTOR=self.place(factor), VECTORS=self.place(cell.weight_c), GATE_BIAS=self.place(cell.bias),
-        STATE=self.place(self.carried[0, i]), **self.matrix(weight), **before)
+        BESIDE=self.buffer("nothing", d), STATE=self.place(self.carried[0, i]), **self.matrix(weight), **before)
     if after:
         yield self.stage(d, d, **after)
 
