@@ -138,7 +138,7 @@ def broken(changed, old, new):
     with patch.dict(sys.modules, modules):
         for part in ("recurrence", "kernels.cpu"):
             source = Path(find_spec(f"sru_nb.{part}").origin).read_text()
-            source = source.replace("sru_nb.recurrence", "broken.recurrence")
+            source = source.replace("from ..", "from sru_nb.").replace("sru_nb.recurrence", "broken.recurrence")
             assert part != changed or old in source, "the source has changed: so must this mutation"
             source = source.replace(old, new) if part == changed else source
             exec(compile(source, "broken", "exec"), modules[f"broken.{part}"].__dict__)
