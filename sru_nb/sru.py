@@ -591,24 +591,28 @@ def small_layer(
             or any([vars(cell).get(name) is not None for name in OWN_NAMES]):
         return None
     # the dictionaries: all these through `Module.__getattr__` would take a fifth of the whole call
-    own, norm, gain, shift, eps = cell._parameters, cell._modules.get("layer_norm"), None, None, 0.0
-    q, k, highway = cell.projection_size, cell.num_matrices, bool(cell.has_skip_term)
-    wide = D if cell.normalize_after else n
+    own, norm, q, k = cell._parameters, cell._modules.get("layer_norm"), cell.projection_size, cell.num_matrices
+    highway = bool(cell.has_skip_term)
+    if cell.input_size != n or cell.output_size != D or k != (4 if highway and n != D else 3) \
+            or cell._modules.get("custom_m") is not None:
+        return None
+    weight = plain(own.get("weight"), dtype, (q or n, cell.num_directions, k, cell.hidden_size))
+    weight_c, bias = plain(own.get("weight_c"), dtype, (2 * D,)), plain(own.get("bias"), dtype, (2 * D,))
+    state = None if c0 is None else plain(c0, dtype, (B, D))
+    scale_x = plain(cell._buffers.get("scale_x"), dtype, (1,)) if cell.rescale else None
+    projection = plain(own.get("weight_proj"), dtype, (n, q)) if q else None
+    gain, shift, eps = None, None, 0.0
     if norm is not None:
         if type(norm) is not nn.LayerNorm or not untouched(norm):
             return None
-        gain, shift, eps = norm.weight, norm.bias, float(norm.eps)
-    if cell.input_size != n or cell.output_size != D or k != (4 if highway and n != D else 3) \
-            or bool(q) != (own.get("weight_proj") is not None) or cell._modules.get("custom_m") is not None:
+        wide, eps = (D if cell.normalize_after else n,), float(norm.eps)
+        gain, shift = plain(norm.weight, dtype, wide), plain(norm.bias, dtype, wide)
+    if weight is None or weight_c is None or bias is None or (c0 is None) != (state is None) \
+            or bool(cell.rescale) != (scale_x is not None) or bool(q) != (own.get("weight_proj") is not None) \
+            or bool(q) != (projection is not None) or norm is not None and (gain is None or shift is None):
         return None
-    wanted = ((own.get("weight"), (q or n, cell.num_directions, k, cell.hidden_size)), (own.get("weight_c"), (2 * D,)),
-              (own.get("bias"), (2 * D,)), c0 is not None and (c0, (B, D)),
-              cell.rescale and (cell._buffers.get("scale_x"), (1,)), q and (own["weight_proj"], (n, q)),
-              norm is not None and (gain, (wide,)), norm is not None and (shift, (wide,)))
-    tensors = [plain(pair[0], dtype, pair[1]) if pair else None for pair in wanted]
-    if any([pair and a is None for pair, a in zip(wanted, tensors)]):
-        return None
-    return *tensors, n, highway, bool(cell.use_tanh), bool(cell.normalize_after), eps
+    return (weight, weight_c, bias, state, scale_x, projection, gain, shift, n, highway, bool(cell.use_tanh),
+            bool(cell.normalize_after), eps)
 
 
 @patch
