@@ -585,7 +585,7 @@ def small_layer(
     n: int,
     D: int,
     dtype: torch.dtype,
-) -> tuple | None:  # of `StackLayer`; None: this layer must be called
+) -> tuple | None:  # a `StackLayer`; None: this layer must be called
     "What `08_kernels.stack` computes a layer with, if everything is as it was built."
     if type(cell) is not SRUCell or not untouched(cell) or cell.training and (cell.dropout or cell.rnn_dropout) \
             or any([vars(cell).get(name) is not None for name in OWN_NAMES]):
@@ -594,7 +594,7 @@ def small_layer(
     own, norm, q, k = cell._parameters, cell._modules.get("layer_norm"), cell.projection_size, cell.num_matrices
     highway = bool(cell.has_skip_term)
     if cell.input_size != n or cell.output_size != D or k != (4 if highway and n != D else 3) \
-            or cell._modules.get("custom_m") is not None:
+            or cell._modules.get("custom_m") is not None or bool(q) != ("weight_proj" in own):
         return None
     weight = plain(own.get("weight"), dtype, (q or n, cell.num_directions, k, cell.hidden_size))
     weight_c, bias = plain(own.get("weight_c"), dtype, (2 * D,)), plain(own.get("bias"), dtype, (2 * D,))
@@ -607,12 +607,12 @@ def small_layer(
             return None
         wide, eps = (D if cell.normalize_after else n,), float(norm.eps)
         gain, shift = plain(norm.weight, dtype, wide), plain(norm.bias, dtype, wide)
-    if weight is None or weight_c is None or bias is None or (c0 is None) != (state is None) \
-            or bool(cell.rescale) != (scale_x is not None) or bool(q) != (own.get("weight_proj") is not None) \
-            or bool(q) != (projection is not None) or norm is not None and (gain is None or shift is None):
+    if weight is None or weight_c is None or bias is None or c0 is not None and state is None \
+            or cell.rescale and scale_x is None or q and projection is None \
+            or norm is not None and (gain is None or shift is None):
         return None
-    return (weight, weight_c, bias, state, scale_x, projection, gain, shift, n, highway, bool(cell.use_tanh),
-            bool(cell.normalize_after), eps)
+    return stacks().StackLayer(weight, weight_c, bias, state, scale_x, projection, gain, shift, n, highway,
+                               bool(cell.use_tanh), bool(cell.normalize_after), eps)
 
 
 @patch
@@ -632,7 +632,7 @@ def direct(
         layer = small_layer(cell, None if c0 is None else contiguous(c0), B, n, D, x.dtype)
         if layer is None:
             return None
-        layers.append(stack.StackLayer._make(layer))
+        layers.append(layer)
         n = D
     x = plain(contiguous(x), x.dtype, x.shape)
     mask_pad = None if mask_pad is None else contiguous(mask_pad)
