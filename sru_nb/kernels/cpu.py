@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STREAMS', 'ROWS', 'FLOAT32', 'FLOAT64', 'ARRAYS', 'PARTS', 'EDITION', 'NUMPY', 'GRAIN', 'compile_task',
            'promise', 'address', 'load', 'round_to_bfloat16', 'store', 'load_rows', 'add_rows', 'exp2_coefficients',
-           'functions', 'prefetch', 'prefetch_row', 'forward', 'backward', 'take', 'pointer', 'arrays',
+           'functions', 'ask_for', 'prefetch', 'prefetch_row', 'forward', 'backward', 'take', 'pointer', 'arrays',
            'compiled_arrays', 'task_of', 'openmp', 'after_fork', 'forked', 'run_on_pool', 'cut', 'launch', 'highway_of',
            'run_kernel', 'stand_ins', 'factor_and_pads', 'run_forward', 'run_backward', 'recurrence_forward',
            'recurrence_backward']
@@ -222,15 +222,20 @@ for formula in (gates, step, step_backward):
     register_jitable(forceinline=True)(formula)
 
 # %% ../../nbs/02_kernels.cpu.ipynb #ce8f83da
+def ask_for(builder, place):
+    "Ask for the cache line of an address, to be read soon."
+    i32 = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [place.type, i32, i32, i32])
+    function = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
+    builder.call(function, [place, i32(0), i32(3), i32(1)])  # read, keep in all caches, data
+
+
 @intrinsic
 def prefetch(typingctx, array, index):
     "Ask for the cache line of an element, to be read soon."
 
     def generate(context, builder, signature, arguments):
-        place, i32 = address(context, builder, signature.args[0], arguments[0], arguments[1]), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [place.type, i32, i32, i32])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
-        builder.call(function, [place, i32(0), i32(3), i32(1)])  # read, keep in all caches, data
+        ask_for(builder, address(context, builder, signature.args[0], arguments[0], arguments[1]))
         return context.get_dummy_value()
 
     return types.void(array, index), generate

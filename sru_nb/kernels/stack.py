@@ -6,8 +6,9 @@
 __all__ = ['TAKEN', 'PARTS', 'ZERO', 'PAUSE', 'ACROSS', 'TEAM', 'ARRIVED', 'HEADER', 'LAYERS', 'STEPS', 'BATCH', 'PADS',
            'INPUT', 'PRODUCTS', 'EVEN', 'ODD', 'NORMED', 'NARROW', 'NOTHING', 'OUT', 'WEIGHT', 'VECTORS', 'BIAS',
            'START', 'FACTOR', 'PROJECTION', 'GAIN', 'SHIFT', 'INPUTS', 'HIGHWAY', 'TANH', 'AFTER', 'EPS', 'INNER',
-           'DIRECTIONS', 'BLOCKS', 'UNITS', 'LAST', 'LAYER', 'jitable', 'SPINS', 'LOOP', 'TENSORS', 'THREAD', 'SMALL',
-           'WIDE', 'fence', 'arrive', 'call', 'meet', 'four', 'add', 'multiply', 'finish', 'product', 'advance',
+           'DIRECTIONS', 'BLOCKS', 'UNITS', 'LAST', 'LAYER', 'jitable', 'SPINS', 'ROWS', 'TERMS', 'tile', 'narrow_tile',
+           'PRODUCT', 'LOOP', 'TENSORS', 'THREAD', 'SMALL', 'WIDE', 'fence', 'arrive', 'call', 'meet', 'four', 'add',
+           'stream', 'registers', 'tile_of', 'columns', 'tiles', 'multiply', 'finish', 'product', 'advance',
            'normalise', 'walk', 'normalise_rows', 'run_layers', 'runner', 'StackLayer', 'functions', 'float_bits',
            'index', 'run_stack']
 
@@ -15,6 +16,7 @@ __all__ = ['TAKEN', 'PARTS', 'ZERO', 'PAUSE', 'ACROSS', 'TEAM', 'ARRIVED', 'HEAD
 import array
 import ctypes
 import functools
+import inspect
 import math
 import zlib
 from collections.abc import Sequence
@@ -24,10 +26,11 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import carray, types
+from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from sru_nb.kernels.cpu import (
-    EDITION, NUMPY, address, compile_task, forked, load, openmp, pointer, prefetch, store, take,
+    EDITION, NUMPY, address, ask_for, compile_task, forked, load, openmp, pointer, prefetch, store, take,
 )
 from ..recurrence import step
 
@@ -105,12 +108,12 @@ def add(y, x, w):
 
 # %% ../../nbs/08_kernels.stack.ipynb #c1e5360a
 @jitable
-def multiply(f, weights, W, X, Y, scale, bias, n, m, x_row, y_row, low, high, left, right):
-    "Columns [left, right) of x @ w + bias for rows [low, high)."
+def stream(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
+    "Columns [left, right) of x @ w for rows [low, high), in the order in which the weights lie."
     real, line = f.dtype.type, 64 // weights.itemsize
-    tile = max(64, 32768 // (f.itemsize * (high - low)) // 64 * 64)
-    for begin in range(left, right, tile):
-        end = min(begin + tile, right)
+    block = max(64, 32768 // (f.itemsize * max(high - low, 1)) // 64 * 64)
+    for begin in range(left, right, block):
+        end = min(begin + block, right)
         for b in range(low, high):
             for j in range(begin, end):
                 f[Y + b * y_row + j] = real(0)
@@ -119,27 +122,115 @@ def multiply(f, weights, W, X, Y, scale, bias, n, m, x_row, y_row, low, high, le
             for r in range(4, 8 if i + 8 <= n else 4):  # these rows are next
                 for j in range(begin, end, line):
                     prefetch(weights, w + r * m + j)
-            for b in range(low, high - 3, 4):
-                x, y0 = X + b * x_row + i, Y + b * y_row
-                y1, y2, y3 = y0 + y_row, y0 + 2 * y_row, y0 + 3 * y_row
-                x0, x1, x2, x3 = (four(f, x, 1, real), four(f, x + x_row, 1, real), four(f, x + 2 * x_row, 1, real),
-                                  four(f, x + 3 * x_row, 1, real))
+            for b in range(low, high):
+                x, y = four(f, X + b * x_row + i, 1, real), Y + b * y_row
                 for j in range(begin, end):
-                    v = four(weights, w + j, m, real)
-                    store(f, y0 + j, add(load(f, y0 + j, 0), x0, v), 0)
-                    store(f, y1 + j, add(load(f, y1 + j, 1), x1, v), 1)
-                    store(f, y2 + j, add(load(f, y2 + j, 2), x2, v), 2)
-                    store(f, y3 + j, add(load(f, y3 + j, 3), x3, v), 3)
-            for b in range(high - (high - low) % 4, high):
-                x0, y0 = four(f, X + b * x_row + i, 1, real), Y + b * y_row
-                for j in range(begin, end):
-                    store(f, y0 + j, add(load(f, y0 + j, 0), x0, four(weights, w + j, m, real)), 0)
+                    store(f, y + j, add(load(f, y + j, 0), x, four(weights, w + j, m, real)), 0)
         for i in range(n - n % 4, n):
             for b in range(low, high):
-                x1, y0, w = f[X + b * x_row + i], Y + b * y_row, W + i * m
+                x, y, w = f[X + b * x_row + i], Y + b * y_row, W + i * m
                 for j in range(begin, end):
-                    store(f, y0 + j, load(f, y0 + j, 0) + x1 * real(load(weights, w + j, 4)), 0)
-        finish(f, Y, y_row, scale, bias, low, high, begin, end)
+                    store(f, y + j, load(f, y + j, 0) + x * real(load(weights, w + j, 4)), 0)
+
+# %% ../../nbs/08_kernels.stack.ipynb #b946f3a3
+ROWS = 4  # of a tile
+
+
+def registers(context) -> tuple[int, int]:
+    "The bytes of a vector register, and how many of them a row of a tile fills."
+    return (64, 4) if "+avx512f" in context.codegen().magic_tuple()[2] else (32, 2)
+
+
+def tile_of(whole: bool):
+    "The function that computes a tile, or one that is a single register wide."
+
+    @intrinsic
+    def tile(typingctx, f, weights, W, X, Y, n, m, x_row, y_row, begun, first):
+        "Add n terms to a tile of y, or to zeros if it is not `begun`; the `first` of a strip fetches the next strip."
+
+        def generate(context, builder, signature, arguments):
+            f, weights, W, X, Y, n, m, x_row, y_row, begun, first = arguments
+            (size, count), itemsize = registers(context), signature.args[0].dtype.bitwidth // 8
+            i32, i64, lanes, vectors = ir.IntType(32), ir.IntType(64), size // itemsize, range(count if whole else 1)
+            vector, stored = (ir.VectorType(context.get_value_type(a.dtype), lanes) for a in signature.args[:2])
+            same, empty = ir.Constant(ir.VectorType(i32, lanes), None), ir.Constant(vector, ir.Undefined)
+            cells = [(r, v) for r in range(ROWS) for v in vectors]
+            sums = {cell: cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for cell in cells}
+
+            def place(which, base, i, row, j):
+                index = builder.add(builder.add(base, builder.mul(i, row)), j)
+                return address(context, builder, signature.args[which], arguments[which], index)
+
+            def y(r, v):
+                return builder.bitcast(place(0, Y, i64(r), y_row, i64(v * lanes)), vector.as_pointer())
+
+            with builder.if_then(begun):
+                for cell in cells:
+                    builder.store(builder.load(y(*cell), align=itemsize), sums[cell])
+            with cgutils.for_range(builder, n) as loop:
+                places = [place(1, W, loop.index, m, i64(v * lanes)) for v in range(2 * len(vectors))]
+                w = [builder.load(builder.bitcast(p, stored.as_pointer()), align=1) for p in places[:len(vectors)]]
+                w = w if stored == vector else [builder.sitofp(numbers, vector) for numbers in w]
+                with builder.if_then(first):
+                    for p in places[len(vectors):]:
+                        ask_for(builder, p)
+                for r in range(ROWS):
+                    x = builder.insert_element(empty, builder.load(place(0, X, i64(r), x_row, loop.index)), i32(0))
+                    x = builder.shuffle_vector(x, empty, same)
+                    for v in vectors:
+                        term = builder.fmul(x, w[v], flags=("contract",))
+                        builder.store(builder.fadd(builder.load(sums[r, v]), term, flags=("contract",)), sums[r, v])
+            for cell in cells:
+                builder.store(builder.load(sums[cell]), y(*cell), align=itemsize)
+            return context.get_dummy_value()
+
+        return types.void(f, weights, *[types.int64] * 7, types.boolean, types.boolean), generate
+
+    return tile
+
+
+@intrinsic
+def columns(typingctx, f, whole):
+    "How many columns a tile has, or a narrow one."
+
+    def generate(context, builder, signature, arguments):
+        size, count = registers(context)
+        narrow = 8 * size // signature.args[0].dtype.bitwidth
+        return builder.select(arguments[1], ir.IntType(64)(count * narrow), ir.IntType(64)(narrow))
+
+    return types.int64(f, types.boolean), generate
+
+# %% ../../nbs/08_kernels.stack.ipynb #d0682f56
+TERMS = 256  # of a sum, before the next tile has its turn
+tile, narrow_tile = tile_of(True), tile_of(False)
+
+
+@jitable
+def tiles(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
+    "Rows [low, high), a multiple of ROWS, of x @ w, in columns [left, right) as far as whole vectors go; that far."
+    wide, narrow, end = columns(f, True), columns(f, False), left
+    for i in range(0, n, TERMS):
+        terms, end = min(TERMS, n - i), left
+        while end + narrow <= right:
+            w, step = W + i * m + end, wide if end + wide <= right else narrow
+            for b in range(low, high, ROWS):
+                x, y = X + b * x_row + i, Y + b * y_row + end
+                if step == wide:
+                    tile(f, weights, w, x, y, terms, m, x_row, y_row, i > 0, b == low)
+                else:
+                    narrow_tile(f, weights, w, x, y, terms, m, x_row, y_row, i > 0, b == low)
+            end += step
+    return end
+
+
+@jitable
+def multiply(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
+    "Columns [left, right) of x @ w for rows [low, high)."
+    rest, end = high - (high - low) % ROWS, right
+    if low < rest:
+        end = tiles(f, weights, W, X, Y, n, m, x_row, y_row, low, rest, left, right)
+    stream(f, weights, W, X, Y, n, m, x_row, y_row, rest, high, left, right)
+    stream(f, weights, W, X, Y, n, m, x_row, y_row, low, rest, end, right)
 
 # %% ../../nbs/08_kernels.stack.ipynb #fe99a756
 @jitable
@@ -161,7 +252,9 @@ def product(f, weights, W, X, Y, scale, bias, n, d, k, x_row, y_row, low, high, 
     left, right = d * me // team // 16 * 16, d if me + 1 == team else d * (me + 1) // team // 16 * 16
     blocks, end = (1, k * d) if team == 1 else (k, right)
     for block in range(blocks):
-        multiply(f, weights, W, X, Y, scale, bias, n, k * d, x_row, y_row, low, high, block * d + left, block * d + end)
+        begin, stop = block * d + left, block * d + end
+        multiply(f, weights, W, X, Y, n, k * d, x_row, y_row, low, high, begin, stop)
+        finish(f, Y, y_row, scale, bias, low, high, begin, stop)
     return left, right
 
 # %% ../../nbs/08_kernels.stack.ipynb #fe0255a5
@@ -253,9 +346,11 @@ def run_layers(job, f, bits, me, team):
         x = out
 
 # %% ../../nbs/08_kernels.stack.ipynb #50618450
-LOOP = zlib.crc32(repr([EDITION, HEADER, LAYER, *((f.__code__.co_code, f.__code__.co_consts) for f in (
-    meet, four, add, multiply, finish, product, advance, normalise, walk, normalise_rows, run_layers))]).encode())
-# a function's cache does not see what it calls
+PRODUCT = zlib.crc32(inspect.getsource(tile_of).encode() + repr([EDITION, HEADER, TERMS, *(
+    (f.__code__.co_code, f.__code__.co_consts) for f in (
+        meet, registers, four, add, stream, tiles, multiply, finish, product, advance, normalise))]).encode())
+LOOP = zlib.crc32(repr([PRODUCT, LAYER, *((f.__code__.co_code, f.__code__.co_consts) for f in (
+    walk, normalise_rows, run_layers))]).encode())  # a function's cache does not see what it calls
 
 
 @functools.cache

@@ -25,10 +25,10 @@ from torch import nn
 
 from ..basics import check_choice, patch
 from ..compat import transforms_active, untouched
-from ..kernels.cpu import EDITION, NUMPY, compile_task, forked, load, openmp, pointer, store, take
+from ..kernels.cpu import NUMPY, compile_task, forked, load, openmp, pointer, store, take
 from sru_nb.kernels.stack import (
-    ACROSS, HEADER, PARTS, PAUSE, TEAM, THREAD, ZERO, add, advance, call, fence, finish, four, index, jitable, meet,
-    multiply, normalise, product,
+    ACROSS, HEADER, PARTS, PAUSE, PRODUCT, TEAM, THREAD, ZERO, add, advance, call, fence, four, index, jitable, meet,
+    normalise, product,
 )
 from ..matmul import Linear
 from .language import LanguageModel
@@ -246,9 +246,9 @@ def write(job, f, weights, ids, numbers, low, high, me, team):
             run_stages(job, f, weights, x, job[H], logits, job[SEEN] + t, low, high, me, team)
 
 # %% ../../nbs/13a_models.decoder.ipynb #32461e98
-LOOP = zlib.crc32(repr([EDITION, HEADER, STAGE, *((f.__code__.co_code, f.__code__.co_consts) for f in (
-    meet, four, add, multiply, finish, product, advance, recall, normalise, gather, attend, attend_all, advance_row,
-    sink, truncate, draw, run_stages, write))]).encode())  # a cell's cache does not see what it calls
+LOOP = zlib.crc32(repr([PRODUCT, STAGE, *((f.__code__.co_code, f.__code__.co_consts) for f in (
+    recall, gather, attend, attend_all, advance_row, sink, truncate, draw, run_stages, write))]).encode())
+# a function's cache does not see what it calls
 
 
 @functools.cache
