@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GRID', 'TOTAL', 'HEADER', 'MAGIC', 'HEADER_SIZE', 'MODULES', 'COMPILED', 'COMPRESSORS', 'range_coder',
-           'exponentials', 'counter', 'frequencies', 'to_ids', 'to_columns', 'column_widths', 'from_columns',
+           'exponentials', 'counter', 'shares', 'frequencies', 'to_ids', 'to_columns', 'column_widths', 'from_columns',
            'predict_steps', 'few_threads', 'Header', 'model_digest', 'content_digest', 'compress', 'decompress',
            'code_length', 'general_compressors', 'compare', 'plot_compression']
 
@@ -31,7 +31,7 @@ from numba import carray
 from torch.nn import functional as F
 
 from .basics import check_whole, evaluating
-from .kernels.cpu import compile_task, pointer
+from .kernels.cpu import compile_task, forked, openmp, pointer, take
 from .models.decoder import Decoder, usable
 
 # %% ../nbs/13b_compression.ipynb #efbfd851
@@ -59,43 +59,61 @@ def exponentials() -> np.ndarray:
 # %% ../nbs/13b_compression.ipynb #2cd09be5
 @functools.cache
 def counter():
-    "The compiled loop of `frequencies`."
+    "The compiled loop of `shares`, over parts of the rows."
     def task(data):
-        job = carray(data, (6,), np.int64)
-        B, V, last = job[0], job[1], job[2] - 1
-        logits, table = carray(pointer(job[3]), (B * V,), np.float64), carray(pointer(job[4]), (last + 1,), np.int64)
-        counts, rest = carray(pointer(job[5]), (B * V,), np.int64), TOTAL - V  # one for each; the rest by probability
-        for row in range(0, B * V, V):
-            best, total, given = row, 0, 0
-            for i in range(row, row + V):
-                if np.rint(logits[i] * GRID) > np.rint(logits[best] * GRID):
-                    best = i
-            top = np.rint(logits[best] * GRID)
-            for i in range(row, row + V):
-                counts[i] = table[np.int64(min(top - np.rint(logits[i] * GRID), last))]
-                total += counts[i]
-            for i in range(row, row + V):
-                counts[i] = counts[i] * rest // total
-                given += counts[i]
-                counts[i] += 1
-            counts[best] += rest - given
+        job = carray(data, (9,), np.int64)
+        part, parts, B, V, last = take(job), job[1], job[2], job[3], job[4] - 1
+        logits, table = carray(pointer(job[5]), (B * V,), np.float64), carray(pointer(job[6]), (last + 1,), np.int64)
+        counts, rest = carray(pointer(job[7]), (B * V,), np.int64), TOTAL - V  # one for each; the rest by probability
+        fractions = carray(pointer(job[7]), (B * V,), np.float64)  # the same numbers in the end, in the same place
+        while part < parts:
+            for row in range(B * part // parts * V, B * (part + 1) // parts * V, V):
+                best, top, total, given, broken = row, logits[row], 0, 0, False
+                for i in range(row, row + V):
+                    broken |= not abs(logits[i] * GRID) < np.inf
+                    top = max(top, logits[i])
+                if broken:
+                    job[8] = 1
+                    continue
+                top = np.rint(top * GRID)
+                while np.rint(logits[best] * GRID) < top:
+                    best += 1
+                for i in range(row, row + V):
+                    counts[i] = table[np.int64(min(top - np.rint(logits[i] * GRID), last))]
+                    total += counts[i]
+                for i in range(row, row + V):
+                    share = counts[i] * rest // total
+                    given += share
+                    fractions[i] = share
+                fractions[best] += rest - given
+            part = take(job)
 
     return compile_task(task)
+
+
+def shares(
+    logits: np.ndarray | torch.Tensor,  # (B, V)
+) -> np.ndarray:  # (B, V) float64: `frequencies` but for the one that each symbol has anyway, as the coder takes them
+    "What is given by probability."
+    logits = logits.detach().cpu().double().numpy() if isinstance(logits, torch.Tensor) else np.asarray(logits, float)
+    if logits.ndim != 2 or not 2 <= logits.shape[1] <= 1 << 20:
+        raise ValueError(f"logits: shape {logits.shape}, expected (B, V) with V from 2 to {1 << 20}")
+    logits, table, result = np.ascontiguousarray(logits), exponentials(), np.empty(logits.shape)
+    parts = 1 if logits.size < 1 << 12 or forked() or openmp() is None else torch.get_num_threads()
+    job = array.array("q", [0, parts, *logits.shape, len(table), logits.ctypes.data, table.ctypes.data,
+                            result.ctypes.data, 0])
+    place = job.buffer_info()[0]
+    counter().ctypes(place) if parts < 2 else openmp().GOMP_parallel(counter().address, place, parts, 0)
+    if job[8]:
+        raise ValueError("logits: NaN or infinity, expected finite numbers: this model is broken")
+    return result
 
 
 def frequencies(
     logits: np.ndarray | torch.Tensor,  # (B, V) natural logarithms, up to a constant
 ) -> np.ndarray:  # (B, V) int64, each at least 1, each row with the sum `TOTAL`
     "The distribution of `logits` as whole numbers, the same ones wherever the logits agree on the grid."
-    logits = logits.detach().cpu().double().numpy() if isinstance(logits, torch.Tensor) else np.asarray(logits, float)
-    if logits.ndim != 2 or not 2 <= logits.shape[1] <= 1 << 20:
-        raise ValueError(f"logits: shape {logits.shape}, expected (B, V) with V from 2 to {1 << 20}")
-    if not np.isfinite(logits).all():
-        raise ValueError("logits: NaN or infinity, expected finite numbers: this model is broken")
-    logits, table, counts = np.ascontiguousarray(logits), exponentials(), np.empty(logits.shape, np.int64)
-    job = array.array("q", [*logits.shape, len(table), *(a.ctypes.data for a in (logits, table, counts))])
-    counter().ctypes(job.buffer_info()[0])
-    return counts
+    return shares(logits).astype(np.int64) + 1
 
 # %% ../nbs/13b_compression.ipynb #2545d366
 def to_ids(data, values: bytes | None, vocab_size: int) -> tuple[np.ndarray, bool]:
@@ -146,17 +164,18 @@ def predict_steps(model, columns: np.ndarray, length: int, compiled: bool, known
     device, streams, V = next(model.parameters()).device, columns.shape[1], model.vocab_size
     device = torch.device("cpu") if compiled or device.type == "mps" else device  # mps has no float64
     model = copy.deepcopy(model).to(device, torch.float64).eval()
-    state, counts = model.start_cache(), frequencies(np.zeros((streams, V)))[None]
+    state, counts = model.start_cache(), shares(np.zeros((streams, V)))[None]
     block = max(1, (1 << 20) // (streams * V)) if compiled and known else 1  # steps at a time
-    with torch.autocast(device.type, enabled=False):
+    alone = torch.autocast(device.type, enabled=False)
+    with alone:
         decoder = Decoder(model, streams) if compiled else None
     for t, width in enumerate(column_widths(length, streams)):
         if t and (t - 1) % block == 0:
             x = torch.from_numpy(columns[t - 1 : t - 1 + block])
-            with torch.autocast(device.type, enabled=False):
+            with nullcontext() if compiled else alone:
                 logits, state = (decoder.read(x), None) if compiled else model(x.to(device), state)
-            counts = frequencies(logits.flatten(0, 1)).reshape(len(x), streams, V)
-        yield columns[t, :width], counts[(t - 1) % block if t else 0, :width] - 1.0
+            counts = shares(logits.flatten(0, 1)).reshape(len(x), streams, V)
+        yield columns[t, :width], counts[(t - 1) % block if t else 0, :width]
 
 # %% ../nbs/13b_compression.ipynb #a6efd10f
 @contextmanager

@@ -74,8 +74,9 @@ def test_the_stack_equals_its_definition(kind, dtype, threads):
     torch.set_num_threads(before)
 
 
-def test_neither_the_batch_nor_the_threads_change_a_bit():
-    layers, x = make_layers(64, 64, torch.float32, zero_state=True), torch.randn(3, 11, 64)
+@pytest.mark.parametrize("n, d", [(64, 64), (600, 77), (3, 5)])  # sums longer than TERMS, columns that fill no vector
+def test_neither_the_batch_nor_the_threads_change_a_bit(n, d):
+    layers, x = make_layers(n, d, torch.float32, zero_state=True), torch.randn(3, 11, n)
     whole = run_stack(x, layers)
     for b in range(11):
         h, last = run_stack(x[:, b:b + 1].contiguous(), layers)

@@ -8,9 +8,9 @@ __all__ = ['TAKEN', 'PARTS', 'ZERO', 'PAUSE', 'ACROSS', 'TEAM', 'ARRIVED', 'HEAD
            'START', 'FACTOR', 'PROJECTION', 'GAIN', 'SHIFT', 'INPUTS', 'HIGHWAY', 'TANH', 'AFTER', 'EPS', 'INNER',
            'DIRECTIONS', 'BLOCKS', 'UNITS', 'LAST', 'LAYER', 'jitable', 'SPINS', 'ROWS', 'TERMS', 'tile', 'narrow_tile',
            'PRODUCT', 'LOOP', 'TENSORS', 'THREAD', 'SMALL', 'WIDE', 'fence', 'arrive', 'call', 'meet', 'four', 'add',
-           'stream', 'registers', 'tile_of', 'columns', 'tiles', 'multiply', 'finish', 'product', 'advance',
-           'normalise', 'walk', 'normalise_rows', 'run_layers', 'runner', 'StackLayer', 'functions', 'float_bits',
-           'index', 'run_stack']
+           'stream', 'registers', 'tile_of', 'columns', 'tiles', 'multiply', 'finish', 'own_units', 'product',
+           'advance', 'normalise', 'walk', 'normalise_rows', 'run_layers', 'runner', 'StackLayer', 'functions',
+           'float_bits', 'index', 'run_stack']
 
 # %% ../../nbs/08_kernels.stack.ipynb #74ade39d
 import array
@@ -247,9 +247,15 @@ def finish(f, Y, row, scale, bias, low, high, left, right):
 
 
 @jitable
+def own_units(d, me, team):
+    "Which of d units are this thread's."
+    return d * me // team // 16 * 16, d if me + 1 == team else d * (me + 1) // team // 16 * 16
+
+
+@jitable
 def product(f, weights, W, X, Y, scale, bias, n, d, k, x_row, y_row, low, high, me, team):
     "Of each of the k blocks of d columns of x @ w those that are this thread's, and which these are."
-    left, right = d * me // team // 16 * 16, d if me + 1 == team else d * (me + 1) // team // 16 * 16
+    left, right = own_units(d, me, team)
     blocks, end = (1, k * d) if team == 1 else (k, right)
     for block in range(blocks):
         begin, stop = block * d + left, block * d + end
@@ -348,7 +354,8 @@ def run_layers(job, f, bits, me, team):
 # %% ../../nbs/08_kernels.stack.ipynb #50618450
 PRODUCT = zlib.crc32(inspect.getsource(tile_of).encode() + repr([EDITION, HEADER, TERMS, *(
     (f.__code__.co_code, f.__code__.co_consts) for f in (
-        meet, registers, four, add, stream, tiles, multiply, finish, product, advance, normalise))]).encode())
+        meet, registers, four, add, stream, tiles, multiply, finish, own_units, product, advance, normalise,
+    ))]).encode())
 LOOP = zlib.crc32(repr([PRODUCT, LAYER, *((f.__code__.co_code, f.__code__.co_consts) for f in (
     walk, normalise_rows, run_layers))]).encode())  # a function's cache does not see what it calls
 

@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['IDS', 'BATCH', 'STEPS', 'VOCAB', 'STAGES', 'ROW', 'EMBEDDED', 'TABLE', 'APART', 'TOP_K', 'OPTIONS',
-           'NUMBERS', 'LOGITS', 'X', 'H', 'NORMED', 'CHANCES', 'ORDER', 'SEEN', 'ROOM', 'SCORES', 'INPUTS', 'OUTPUTS',
-           'BLOCKS', 'THEN', 'HIGHWAY', 'TANH', 'WEIGHT', 'SCALE', 'BIAS', 'SOURCE', 'TARGET', 'FACTOR', 'VECTORS',
-           'GATE_BIAS', 'STATE', 'GAIN', 'SHIFT', 'EPS', 'BESIDE', 'OUTPUT', 'HEADS', 'KEYS', 'VALUES', 'ALPHA',
-           'STAGE', 'ATTEND', 'RECUR', 'LSTM', 'GRU', 'LOOP', 'STACKS', 'MODULES', 'CACHED', 'recall', 'gather',
-           'attend', 'sink', 'truncate', 'draw', 'attend_all', 'advance_row', 'run_stages', 'write', 'writer',
-           'plain_stack', 'obstacle', 'report', 'chosen', 'usable', 'Decoder']
+           'NUMBERS', 'LOGITS', 'X', 'H', 'NORMED', 'CHANCES', 'ORDER', 'SEEN', 'ROOM', 'SCORES', 'FIRST', 'SYMBOLS',
+           'INPUTS', 'OUTPUTS', 'BLOCKS', 'THEN', 'HIGHWAY', 'TANH', 'WEIGHT', 'SCALE', 'BIAS', 'SOURCE', 'TARGET',
+           'FACTOR', 'VECTORS', 'GATE_BIAS', 'STATE', 'GAIN', 'SHIFT', 'EPS', 'BESIDE', 'OUTPUT', 'HEADS', 'KEYS',
+           'VALUES', 'ALPHA', 'STAGE', 'ATTEND', 'RECUR', 'LSTM', 'GRU', 'LOOP', 'STACKS', 'MODULES', 'LOOKED_UP',
+           'CACHED', 'recall', 'gather', 'attend', 'sink', 'truncate', 'draw', 'attend_all', 'advance_row',
+           'run_stages', 'write', 'writer', 'plain_stack', 'obstacle', 'report', 'chosen', 'usable', 'Decoder',
+           'packed']
 
 # %% ../../nbs/13a_models.decoder.ipynb #c4341b24
-import ctypes
+import array
 import functools
 import math
 import warnings
@@ -27,8 +28,8 @@ from ..basics import check_choice, patch
 from ..compat import transforms_active, untouched
 from ..kernels.cpu import NUMPY, compile_task, forked, load, openmp, pointer, store, take
 from sru_nb.kernels.stack import (
-    ACROSS, HEADER, PARTS, PAUSE, PRODUCT, TEAM, THREAD, ZERO, add, advance, call, fence, four, index, jitable, meet,
-    normalise, product,
+    ACROSS, ARRIVED, HEADER, PARTS, PAUSE, PRODUCT, TAKEN, TEAM, THREAD, ZERO, add, advance, call, fence, four,
+    functions, index, jitable, meet, normalise, own_units, product,
 )
 from ..matmul import Linear
 from .language import LanguageModel
@@ -38,7 +39,7 @@ from ..srupp import KVCache, GateLinear, SRUpp, SRUppAttention, SRUppCell, SRUpp
 
 # %% ../../nbs/13a_models.decoder.ipynb #3b04f1d9
 (IDS, BATCH, STEPS, VOCAB, STAGES, ROW, EMBEDDED, TABLE, APART, TOP_K, OPTIONS, NUMBERS, LOGITS, X, H, NORMED, CHANCES,
- ORDER, SEEN, ROOM, SCORES) = range(6, 27)  # after those of every job
+ ORDER, SEEN, ROOM, SCORES, FIRST, SYMBOLS) = range(6, 29)  # after those of every job
 (INPUTS, OUTPUTS, BLOCKS, THEN, HIGHWAY, TANH, WEIGHT, SCALE, BIAS, SOURCE, TARGET, FACTOR, VECTORS, GATE_BIAS, STATE,
  GAIN, SHIFT, EPS, BESIDE, OUTPUT, HEADS, KEYS, VALUES, ALPHA) = range(24)
 STAGE = 24  # entries of a stage, the first of which begins at HEADER
@@ -212,8 +213,11 @@ def run_stages(job, f, weights, x, h, logits, at, low, high, me, team):
             continue
         y, then = job[a + TARGET], job[a + THEN]
         y = y if y else logits
-        left, right = product(f, weights, W, given if given else source, y, job[a + SCALE], job[a + BIAS], n, d, k,
-                              n if given else width, k * d, low, high, me, team)
+        if job[SYMBOLS] and stage == job[FIRST]:
+            left, right = own_units(d, me, team)
+        else:
+            left, right = product(f, weights, W, given if given else source, y, job[a + SCALE], job[a + BIAS], n, d, k,
+                                  n if given else width, k * d, low, high, me, team)
         fence()
         if then == ATTEND:
             meet(job, team)
@@ -231,15 +235,21 @@ def run_stages(job, f, weights, x, h, logits, at, low, high, me, team):
 def write(job, f, weights, ids, numbers, low, high, me, team):
     "Rows [low, high): at each step read ids[t], compute the logits, and where ids[t + 1] is open draw it."
     B, V, n, x, logits, T = job[BATCH], job[VOCAB], job[EMBEDDED], job[X], job[LOGITS], job[STEPS]
+    first = HEADER + job[FIRST] * STAGE
+    u, wide = job[first + TARGET], job[first + OUTPUTS] * job[first + BLOCKS] if job[SYMBOLS] else 0
     for t in range(T + 1):
         for b in range(low + me, high, team):
             at = job[IDS] + t * B + b
-            if t and ids[at] < 0:
+            if t and job[NUMBERS] and ids[at] < 0:
                 number, options = numbers[job[NUMBERS] + (t - 1) * B + b], job[OPTIONS]
                 ids[at] = draw(f, logits + b * V, job[CHANCES] + b * V, ids, job[ORDER] + b * V, V, numbers[options],
                                job[TOP_K], numbers[options + 1], number)
-            for j in range(n if t < T else 0):
-                f[x + b * job[ROW] + j] = f[job[TABLE] + max(ids[at], 0) * n + j]
+            if t < T:
+                symbol = max(ids[at], 0)
+                for j in range(n):
+                    f[x + b * job[ROW] + j] = f[job[TABLE] + symbol * n + j]
+                for j in range(wide):
+                    f[u + b * wide + j] = f[job[SYMBOLS] + symbol * wide + j]
         meet(job, team)
         if t < T:
             logits = job[LOGITS] + t * job[APART]
@@ -365,6 +375,8 @@ class Decoder:
         self.stages.append(self.stage(rnn.hidden_size, model.vocab_size, **head))
         self.scratch = self.new(4, batch, max(self.row, model.vocab_size))
         self.order, self.options = torch.empty(batch, model.vocab_size, dtype=torch.long), torch.empty(2).double()
+        self.first, self.jobs = [bool(stage[SOURCE]) for stage in self.stages].index(False), {}
+        self.symbols = self.look_up(self.stages[self.first])
         self.size = sum(stage[INPUTS] * stage[OUTPUTS] * stage[BLOCKS] for stage in self.stages if stage[WEIGHT])
 
     def new(self, *shape):
@@ -468,6 +480,31 @@ def gated_layer(self: Decoder, i: int):
     yield self.stage(n, d, k, THEN=LSTM if k == 4 else GRU, TARGET=self.buffer("u", k * d), BIAS=b, BESIDE=beside,
                      STATE=self.place(self.carried[-1, i]), OUTPUT=h, **self.matrix(w.t()))
 
+# %% ../../nbs/13a_models.decoder.ipynb #e2c2f7e4
+LOOKED_UP = 1 << 20  # bytes of a table of products, at most
+
+
+def packed(entries: dict[int, int], stages: list) -> array.array:
+    "A job."
+    header = [int(entries.get(i, 0)) for i in range(HEADER)]
+    return array.array("q", header + [entry for stage in stages for entry in stage])
+
+
+@patch
+def look_up(self: Decoder, stage: list[int]) -> torch.Tensor | None:  # (V, columns)
+    "The product of a stage with the embedding of each symbol, if it is small and nothing comes before it."
+    table, V = self.model.embedding.weight, self.model.vocab_size
+    columns = stage[OUTPUTS] * stage[BLOCKS]
+    if stage[GAIN] or not stage[WEIGHT] or V * columns * self.dtype.itemsize > LOOKED_UP:
+        return None
+    stage, products, x = [*stage], self.new(V, columns), self.new(V, self.row)
+    stage[TARGET] = stage[THEN] = 0
+    ids = torch.arange(V)
+    job = packed({PARTS: 1, IDS: index(ids), BATCH: V, STEPS: 1, STAGES: 1, ROW: self.row, EMBEDDED: table.shape[1],
+                  TABLE: index(table), LOGITS: index(products), X: index(x), H: index(x)}, [stage])
+    writer(self.dtype, self.stored).ctypes(job.buffer_info()[0])
+    return products
+
 # %% ../../nbs/13a_models.decoder.ipynb #ec40a68e
 @patch
 def reserve(self: Decoder, steps: int):
@@ -483,6 +520,7 @@ def reserve(self: Decoder, steps: int):
         stage[KEYS], stage[VALUES] = index(keys), index(values)
         self.caches[i] = stage, keys, values
     self.scores = self.new(self.batch, max(stage[HEADS] for stage, *_ in self.caches), self.room)
+    self.jobs.clear()
 
 
 @patch
@@ -531,36 +569,40 @@ CACHED = 1 << 20  # bytes that stay in a thread's cache
 
 
 @patch
+def job(self: Decoder, threads: int) -> array.array:
+    "All that does not change from call to call."
+    pause, team = functions()
+    widest = max(stage[INPUTS] * stage[OUTPUTS] * stage[BLOCKS] for stage in self.stages) * self.stored.itemsize
+    across = threads > 1 and (self.batch < 2 * threads or widest > CACHED)
+    entries = {PARTS: threads, ACROSS: across, PAUSE: pause, TEAM: team, BATCH: self.batch,
+               VOCAB: self.model.vocab_size, STAGES: len(self.stages), ROW: self.row,
+               EMBEDDED: self.model.embedding.embedding_dim, TABLE: index(self.model.embedding.weight),
+               OPTIONS: index(self.options), ORDER: index(self.order),
+               ROOM: self.room, SCORES: index(self.scores) if self.caches else 0, FIRST: self.first,
+               SYMBOLS: index(self.symbols)}
+    entries |= dict(zip((X, H, NORMED, CHANCES), map(index, self.scratch)))
+    return packed(entries, self.stages)
+
+
+@patch
 def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numbers=None, choice=(1.0, 0, 1.0)):
-    "All steps but the last of ids (T + 1, B); -1 is drawn, and stays if it cannot be."
-    V, (temperature, top_k, top_p), library = self.model.vocab_size, choice, openmp()
-    steps = len(ids) - 1
-    if ids.dtype != torch.long or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() or (ids >= V).any():
+    "All steps of ids (T, B); or, given numbers, all but the last, and -1 is drawn, and stays if it cannot be."
+    V, (temperature, top_k, top_p), steps = self.model.vocab_size, choice, len(ids) - (numbers is not None)
+    if ids.dtype != torch.long or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() or ids.max() >= V:
         raise ValueError(f"ids: {ids.dtype} of shape {tuple(ids.shape)}, up to {ids.max()}; expected int64 (T, "
                          f"{self.batch}), contiguous, below {V}")
     self.reserve(steps)
     self.options[0] = max(temperature, torch.finfo(torch.float32).tiny) if temperature else 0.0
     self.options[1] = top_p
-    useful = 1 if library is None or forked() else self.batch * self.size // THREAD
+    useful = 1 if openmp() is None or forked() else self.batch * self.size // THREAD
     threads = max(1, min(torch.get_num_threads(), useful))
-    widest = max(stage[INPUTS] * stage[OUTPUTS] * stage[BLOCKS] for stage in self.stages) * self.stored.itemsize
-    across = threads > 1 and (self.batch < 2 * threads or widest > CACHED)
-    entries = {PARTS: threads, ACROSS: across, IDS: index(ids), BATCH: self.batch, STEPS: steps, VOCAB: V,
-               STAGES: len(self.stages), ROW: self.row, EMBEDDED: self.model.embedding.embedding_dim, APART: apart,
-               TABLE: index(self.model.embedding.weight), TOP_K: min(top_k or V, V), LOGITS: index(logits),
-               OPTIONS: index(self.options), ORDER: index(self.order),
-               NUMBERS: index(numbers), SEEN: self.length, ROOM: self.room,
-               SCORES: index(self.scores) if self.caches else 0}
-    entries |= dict(zip((X, H, NORMED, CHANCES), map(index, self.scratch)))
-    if threads > 1:
-        functions = {PAUSE: ctypes.CDLL(None).sched_yield, TEAM: library.omp_get_num_threads}
-        entries |= {name: ctypes.cast(function, ctypes.c_void_p).value for name, function in functions.items()}
-    flat = [int(entries.get(i, 0)) for i in range(HEADER)] + [entry for stage in self.stages for entry in stage]
-    job, task = (ctypes.c_int64 * len(flat))(*flat), writer(self.dtype, self.stored)
-    if threads > 1:
-        library.GOMP_parallel(task.address, ctypes.addressof(job), threads, 0)
-    else:
-        task.ctypes(ctypes.addressof(job))
+    if threads not in self.jobs:
+        self.jobs[threads] = self.job(threads)
+    job, task = self.jobs[threads], writer(self.dtype, self.stored)
+    job[TAKEN], job[ARRIVED], job[STEPS], job[APART], job[TOP_K] = 0, 0, steps, apart, min(top_k or V, V)
+    job[IDS], job[LOGITS], job[NUMBERS], job[SEEN] = index(ids), index(logits), index(numbers), self.length
+    place = job.buffer_info()[0]
+    task.ctypes(place) if threads == 1 else openmp().GOMP_parallel(task.address, place, threads, 0)
     self.length += steps
 
 # %% ../../nbs/13a_models.decoder.ipynb #f9c2df47
@@ -583,6 +625,6 @@ def read(
     ids: torch.Tensor,  # (T, B) int64
 ) -> torch.Tensor:  # (T, B, V)
     "The logits after each symbol."
-    logits = self.new(*ids.shape, self.model.vocab_size)
-    self.run(torch.cat([ids, torch.zeros_like(ids[:1])]), logits, self.batch * self.model.vocab_size)
+    logits = torch.empty(*ids.shape, self.model.vocab_size, dtype=self.dtype)
+    self.run(ids.contiguous(), logits, self.batch * self.model.vocab_size)
     return logits
