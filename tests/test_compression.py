@@ -62,6 +62,15 @@ def test_frequencies_are_a_distribution_without_zeros(vocab_size, scale):
         assert (logits.softmax(1).numpy() * -np.log(ratio)).sum(1).max() < 3e-5 + 2 * vocab_size / TOTAL
 
 
+@pytest.mark.parametrize("rows", [3, 400])  # one thread, several
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, 1e308])
+def test_logits_that_are_no_numbers_or_leave_the_grid_are_refused(rows, wrong):
+    logits = np.zeros((rows, 20))
+    logits[-1, 7] = wrong
+    with raises(ValueError, "logits: NaN or infinity"):
+        frequencies(logits)
+
+
 def test_frequencies_depend_on_the_point_of_the_grid_alone():
     generator = np.random.default_rng(0)
     points = generator.integers(-1000, 1000, (9, 205))

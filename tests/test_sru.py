@@ -319,7 +319,7 @@ def test_who_needs_its_layers_called_gets_them_called():
     weight = unaligned.rnn_lst[1].weight
     odd = torch.frombuffer(bytearray(weight.numel() * 4 + 4), dtype=torch.float32, offset=1, count=weight.numel())
     unaligned.rnn_lst[1].weight = torch.nn.Parameter(odd.view_as(weight).copy_(weight))
-    big, x = SRU(5, 700).eval(), torch.randn(4, 2, 5)
+    big, x = SRU(5, 1500, 1).eval(), torch.randn(4, 2, 5)
     for sru in (SRU(7, 7, dropout=0.3), SRU(5, 7, rnn_dropout=0.3), SRU(7, 7, custom_m=Product()), unaligned, big):
         x = torch.randn(4, 2, sru.input_size)
         with torch.no_grad(), mock.patch.object(stack, "run_stack") as together:
