@@ -106,7 +106,7 @@ def window_size(batch: int, vocab_size: int) -> int:
     return max(1, min(POSITIONS, NUMBERS // vocab_size) // batch)
 
 # %% ../../nbs/13a_models.generate.ipynb #d3c0de02
-BLOCK, MOST = 1 << 25, 1 << 26  # multiplications of a block; of a step, beyond which the libraries' products are faster
+BLOCK, MOST = 1 << 25, 1 << 28  # multiplications of a block; of a step, beyond which a library's products are as fast
 
 
 def suits(model, batch: int, generator, weights: str | None = None) -> bool:
