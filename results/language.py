@@ -207,7 +207,7 @@ def compare_peers(limit: float):
         done[kind].append(train_peer(*arguments))
         print(kind, *arguments, done[kind][-1]["curve"][-1], flush=True)
         write_json(path, done)
-    write_json(path, done | dict(step_seconds=time_steps(units)))
+    write_json(path, done | describe(torch.device("cpu")) | dict(step_seconds=time_steps(units)))
     print("all done")
 
 

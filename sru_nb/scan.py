@@ -9,14 +9,13 @@ __all__ = ['LINEAR', 'Formula', 'real', 'compiled_real', 'compiled_sqrt', 'linea
 # %% ../nbs/07_scan.ipynb #0d177870
 import functools
 import math
-import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from numba.extending import overload, register_jitable
 
-from .kernels.cpu import launch, load, store, task_of
+from .kernels.cpu import edition_of, launch, load, store, task_of
 
 # %% ../nbs/07_scan.ipynb #303ba6c2
 class Formula(NamedTuple):
@@ -85,12 +84,11 @@ def numbered(count: int):  # functions for numba
 
 def known(*kernels, parts: tuple = ()) -> tuple:  # of the kernels; after them a number that tells editions apart
     "Kernels that numba's cache on disk recognises, by a name that holds those of the functions compiled into them."
-    codes = [function.__code__ for function in (*kernels, *parts)]
     for kernel in kernels:
         names = [kernel.__name__, *(f"{part.__module__}_{part.__qualname__}" for part in parts)]
         kernel.__qualname__ = "_".join(names).replace(".", "_")
         globals()[kernel.__qualname__] = kernel
-    return *kernels, zlib.crc32(repr([(code.co_code, code.co_consts, code.co_names) for code in codes]).encode())
+    return *kernels, edition_of(*kernels, *parts)
 
 
 def run_kernel(

@@ -187,8 +187,22 @@ def test_what_is_not_chosen_and_slow_is_said_once():
 
 def test_a_change_of_a_weight_is_seen():
     model = make()
-    decoder = Decoder(model, 1)
-    assert decoder.versions == decoder.version()
-    with torch.no_grad():
-        model.rnn[0].bias.add_(1)
-    assert decoder.versions != decoder.version()
+    other = {name: value + 1 for name, value in model.state_dict().items()}
+    for change in (lambda: model.rnn[0].bias.detach().add_(1), lambda: model.load_state_dict(other, assign=True),
+                   lambda: setattr(model.embedding, "weight", nn.Parameter(torch.randn(50, 40)))):
+        decoder = Decoder(model, 1)
+        assert decoder.versions == decoder.version()
+        change()
+        assert decoder.versions != decoder.version()
+
+
+def test_ids_may_lie_in_memory_as_they_like_but_are_ids():
+    model, ids = make(), torch.randint(50, (7, 3))
+    expected = Decoder(model, 3).read(ids)
+    unaligned = torch.frombuffer(bytearray(8 * 21 + 4), dtype=torch.long, offset=4, count=21).view(7, 3).copy_(ids)
+    for same in (unaligned, ids.t().contiguous().t(), torch.stack([ids, ids], 2)[:, :, 0]):
+        assert torch.equal(Decoder(model, 3).read(same), expected)
+    assert Decoder(model, 3).read(ids[:0]).shape == (0, 3, 50)
+    for wrong in (ids - 50, ids + 50, ids.int(), ids[:, :2]):
+        with raises(ValueError, "ids: "):
+            Decoder(model, 3).read(wrong)

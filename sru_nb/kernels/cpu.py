@@ -6,9 +6,9 @@
 __all__ = ['STREAMS', 'ROWS', 'FLOAT32', 'FLOAT64', 'ARRAYS', 'PARTS', 'EDITION', 'NUMPY', 'GRAIN', 'compile_task',
            'promise', 'address', 'load', 'round_to_bfloat16', 'store', 'load_rows', 'add_rows', 'exp2_coefficients',
            'functions', 'ask_for', 'prefetch', 'prefetch_row', 'forward', 'backward', 'take', 'pointer', 'arrays',
-           'compiled_arrays', 'task_of', 'openmp', 'after_fork', 'forked', 'run_on_pool', 'cut', 'launch', 'highway_of',
-           'run_kernel', 'stand_ins', 'factor_and_pads', 'run_forward', 'run_backward', 'recurrence_forward',
-           'recurrence_backward']
+           'compiled_arrays', 'edition_of', 'task_of', 'openmp', 'after_fork', 'forked', 'run_on_pool', 'cut', 'launch',
+           'highway_of', 'run_kernel', 'stand_ins', 'factor_and_pads', 'run_forward', 'run_backward',
+           'recurrence_forward', 'recurrence_backward']
 
 # %% ../../nbs/02_kernels.cpu.ipynb #cb29a131
 import array
@@ -372,8 +372,17 @@ def compiled_arrays(job, first, dtypes):
     return eval(f"lambda job, first, dtypes: ({', '.join(items)},)", globals())
 
 # %% ../../nbs/02_kernels.cpu.ipynb #4821895c
-EDITION = zlib.crc32(repr([(f.__code__.co_code, f.__code__.co_consts, f.__code__.co_names)
-                           for f in (gates, step, step_backward)]).encode())
+def edition_of(*parts) -> int:
+    "A number that changes with these functions, or with those defined in them, or other values."
+    def content(part):
+        part = getattr(part, "_defn", part)  # what an intrinsic is made of
+        code = getattr(part, "__code__", part)
+        return (code.co_code, code.co_names, [*map(content, code.co_consts)]) if hasattr(code, "co_code") else code
+
+    return zlib.crc32(repr([*map(content, parts)]).encode())
+
+
+EDITION = edition_of(gates, step, step_backward)
 
 
 NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.bfloat16: np.uint16, torch.bool: np.uint8}

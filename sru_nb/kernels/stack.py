@@ -16,9 +16,7 @@ __all__ = ['TAKEN', 'PARTS', 'ZERO', 'PAUSE', 'ACROSS', 'TEAM', 'ARRIVED', 'HEAD
 import array
 import ctypes
 import functools
-import inspect
 import math
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,7 +28,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from sru_nb.kernels.cpu import (
-    EDITION, NUMPY, address, ask_for, compile_task, forked, load, openmp, pointer, prefetch, store, take,
+    EDITION, NUMPY, address, ask_for, compile_task, edition_of, forked, load, openmp, pointer, prefetch, store, take,
 )
 from ..recurrence import step
 
@@ -111,7 +109,7 @@ def add(y, x, w):
 def stream(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
     "Columns [left, right) of x @ w for rows [low, high), in the order in which the weights lie."
     real, line = f.dtype.type, 64 // weights.itemsize
-    block = max(64, 32768 // (f.itemsize * max(high - low, 1)) // 64 * 64)
+    block = max(64, 32768 // (f.itemsize * (high - low)) // 64 * 64)
     for begin in range(left, right, block):
         end = min(begin + block, right)
         for b in range(low, high):
@@ -229,8 +227,10 @@ def multiply(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
     rest, end = high - (high - low) % ROWS, right
     if low < rest:
         end = tiles(f, weights, W, X, Y, n, m, x_row, y_row, low, rest, left, right)
-    stream(f, weights, W, X, Y, n, m, x_row, y_row, rest, high, left, right)
-    stream(f, weights, W, X, Y, n, m, x_row, y_row, low, rest, end, right)
+    if rest < high:
+        stream(f, weights, W, X, Y, n, m, x_row, y_row, rest, high, left, right)
+    if end < right:
+        stream(f, weights, W, X, Y, n, m, x_row, y_row, low, rest, end, right)
 
 # %% ../../nbs/08_kernels.stack.ipynb #fe99a756
 @jitable
@@ -352,12 +352,10 @@ def run_layers(job, f, bits, me, team):
         x = out
 
 # %% ../../nbs/08_kernels.stack.ipynb #50618450
-PRODUCT = zlib.crc32(inspect.getsource(tile_of).encode() + repr([EDITION, HEADER, TERMS, *(
-    (f.__code__.co_code, f.__code__.co_consts) for f in (
-        meet, registers, four, add, stream, tiles, multiply, finish, own_units, product, advance, normalise,
-    ))]).encode())
-LOOP = zlib.crc32(repr([PRODUCT, LAYER, *((f.__code__.co_code, f.__code__.co_consts) for f in (
-    walk, normalise_rows, run_layers))]).encode())  # a function's cache does not see what it calls
+# a function's cache does not see what it calls
+PRODUCT = edition_of(EDITION, HEADER, ROWS, TERMS, SPINS, fence, arrive, call, meet, four, add, stream, registers,
+                     tile_of, columns, tiles, multiply, finish, own_units, product, advance, normalise)
+LOOP = edition_of(PRODUCT, LAYER, walk, normalise_rows, run_layers)
 
 
 @functools.cache

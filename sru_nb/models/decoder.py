@@ -17,7 +17,6 @@ import array
 import functools
 import math
 import warnings
-import zlib
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from torch import nn
 
 from ..basics import check_choice, patch
 from ..compat import transforms_active, untouched
-from ..kernels.cpu import NUMPY, compile_task, forked, load, openmp, pointer, store, take
+from ..kernels.cpu import NUMPY, compile_task, edition_of, forked, load, openmp, pointer, store, take
 from sru_nb.kernels.stack import (
     ACROSS, ARRIVED, HEADER, PARTS, PAUSE, PRODUCT, TAKEN, TEAM, THREAD, ZERO, add, advance, call, fence, four,
     functions, index, jitable, meet, normalise, own_units, product,
@@ -256,9 +255,8 @@ def write(job, f, weights, ids, numbers, low, high, me, team):
             run_stages(job, f, weights, x, job[H], logits, job[SEEN] + t, low, high, me, team)
 
 # %% ../../nbs/13a_models.decoder.ipynb #32461e98
-LOOP = zlib.crc32(repr([PRODUCT, STAGE, *((f.__code__.co_code, f.__code__.co_consts) for f in (
-    recall, gather, attend, attend_all, advance_row, sink, truncate, draw, run_stages, write))]).encode())
-# a function's cache does not see what it calls
+LOOP = edition_of(PRODUCT, STAGE, recall, gather, attend, attend_all, advance_row, sink, truncate, draw, run_stages,
+                  write)
 
 
 @functools.cache
@@ -351,7 +349,7 @@ def usable(model: nn.Module) -> bool:
 
 # %% ../../nbs/13a_models.decoder.ipynb #4d206503
 class Decoder:
-    "A language model as a compiled loop that reads the weights where they are, and the state of its streams."
+    "A language model as a compiled loop, which reads most weights where they are, and the state of its streams."
 
     def __init__(
         self,
@@ -365,7 +363,7 @@ class Decoder:
             check_choice("weights", weights, ("int8",))
         self.model, self.batch, self.dtype = model, batch, model.head.weight.dtype
         self.stored, self.kept, self.buffers = torch.int8 if weights else self.dtype, [], {}
-        self.watched, rnn = [*model.parameters(), *model.buffers()], model.rnn
+        rnn = model.rnn
         self.versions, self.caches, self.length, self.room = self.version(), [], 0, 0
         self.row = max(model.embedding.embedding_dim, rnn.hidden_size, getattr(rnn, "projection_size", 0))
         self.carried = self.new(1 + isinstance(rnn, nn.LSTM), rnn.num_layers, batch, rnn.hidden_size)
@@ -390,7 +388,7 @@ class Decoder:
 
     def version(self) -> list:
         "What changes when a weight does, unless it is changed through `data` in place."
-        return [(tensor.data_ptr(), tensor._version) for tensor in self.watched]
+        return [(tensor.data_ptr(), tensor._version) for tensor in [*self.model.parameters(), *self.model.buffers()]]
 
 # %% ../../nbs/13a_models.decoder.ipynb #bb339b61
 @patch
@@ -588,9 +586,11 @@ def job(self: Decoder, threads: int) -> array.array:
 def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numbers=None, choice=(1.0, 0, 1.0)):
     "All steps of ids (T, B); or, given numbers, all but the last, and -1 is drawn, and stays if it cannot be."
     V, (temperature, top_k, top_p), steps = self.model.vocab_size, choice, len(ids) - (numbers is not None)
-    if ids.dtype != torch.long or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() or ids.max() >= V:
-        raise ValueError(f"ids: {ids.dtype} of shape {tuple(ids.shape)}, up to {ids.max()}; expected int64 (T, "
-                         f"{self.batch}), contiguous, below {V}")
+    least, most = ids.aminmax() if ids.numel() else (0, 0)
+    if ids.dtype != torch.long or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() or ids.data_ptr() % 8 \
+            or most >= V or least < -(numbers is not None):
+        raise ValueError(f"ids: {ids.dtype} of shape {tuple(ids.shape)}, from {least} to {most}; expected int64 (T, "
+                         f"{self.batch}), contiguous and aligned, from 0 to {V - 1}, or -1 where one is drawn")
     self.reserve(steps)
     self.options[0] = max(temperature, torch.finfo(torch.float32).tiny) if temperature else 0.0
     self.options[1] = top_p
@@ -626,5 +626,6 @@ def read(
 ) -> torch.Tensor:  # (T, B, V)
     "The logits after each symbol."
     logits = torch.empty(*ids.shape, self.model.vocab_size, dtype=self.dtype)
-    self.run(ids.contiguous(), logits, self.batch * self.model.vocab_size)
+    ids = ids.contiguous()
+    self.run(ids.clone() if ids.data_ptr() % 8 else ids, logits, self.batch * self.model.vocab_size)
     return logits
