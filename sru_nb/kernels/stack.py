@@ -418,7 +418,7 @@ def index(a: torch.Tensor | None) -> int:
 
 
 THREAD = 1 << 19  # multiplications that are worth a thread
-SMALL = 1 << 24  # most multiplications of a layer that are not a library's work, as `10_sru` measures
+SMALL = 1 << 25  # most multiplications of a layer that are not a library's work, as `10_sru` measures
 WIDE = 4096  # longest sum that is added up in order
 
 # %% ../../nbs/08_kernels.stack.ipynb #2acb23b1
