@@ -159,6 +159,7 @@ def test_a_model_that_is_not_as_built_is_left_to_pytorch():
             (changed(lambda m: m.head.register_forward_pre_hook(print)), "head has a hook"),
             (changed(lambda m: setattr(m.rnn, "forward", print)), "rnn has a hook"),
             (changed(lambda m: setattr(m.embedding, "max_norm", 1.0)), "embedding"),
+            (changed(lambda m: setattr(m, "embedding", nn.Embedding(10, 40))), "a row for each symbol"),
             (changed(lambda m: nn.utils.parametrizations.weight_norm(m.head)), "head"),
             (changed(lambda m: setattr(m.rnn[0], "weight", nn.Parameter(m.rnn[0].weight.double()))), "float64"),
             (nn.LSTM(3, 3), "LSTM")]:

@@ -312,8 +312,9 @@ def obstacle(
             return f"{name or 'it'} has a hook or a forward of its own"
         if type(module) is nn.LayerNorm and module.bias is None:
             return f"{name} has no bias"
-    if type(model.embedding) is not nn.Embedding or model.embedding.max_norm:
-        return "embedding is no plain table"
+    if type(model.embedding) is not nn.Embedding or model.embedding.max_norm \
+            or len(model.embedding.weight) < model.vocab_size:
+        return "embedding is no plain table with a row for each symbol"
     if not plain_stack(model.rnn):
         return "rnn is no causal stack in one direction with plain products"
     dtype = model.head.weight.dtype
