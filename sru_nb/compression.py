@@ -94,7 +94,7 @@ def counter():
 def shares(
     logits: np.ndarray | torch.Tensor,  # (B, V)
 ) -> np.ndarray:  # (B, V) float64: `frequencies` but for the one that each symbol has anyway, as the coder takes them
-    "What is given by probability."
+    "Of the `TOTAL` what each symbol gets by its probability."
     logits = logits.detach().cpu().double().numpy() if isinstance(logits, torch.Tensor) else np.asarray(logits, float)
     if logits.ndim != 2 or not 2 <= logits.shape[1] <= 1 << 20:
         raise ValueError(f"logits: shape {logits.shape}, expected (B, V) with V from 2 to {1 << 20}")

@@ -8,7 +8,7 @@ __all__ = ['TAKEN', 'PARTS', 'ZERO', 'PAUSE', 'ACROSS', 'TEAM', 'ARRIVED', 'HEAD
            'START', 'FACTOR', 'PROJECTION', 'GAIN', 'SHIFT', 'INPUTS', 'HIGHWAY', 'TANH', 'AFTER', 'EPS', 'INNER',
            'DIRECTIONS', 'BLOCKS', 'UNITS', 'LAST', 'LAYER', 'jitable', 'SPINS', 'ROWS', 'TERMS', 'tile', 'narrow_tile',
            'PRODUCT', 'LOOP', 'TENSORS', 'THREAD', 'SMALL', 'WIDE', 'fence', 'arrive', 'call', 'meet', 'four', 'add',
-           'stream', 'registers', 'tile_of', 'columns', 'tiles', 'multiply', 'finish', 'own_units', 'product',
+           'stream', 'registers', 'columns', 'tile_of', 'tiles', 'multiply', 'finish', 'own_units', 'product',
            'advance', 'normalise', 'walk', 'normalise_rows', 'run_layers', 'runner', 'StackLayer', 'functions',
            'float_bits', 'index', 'run_stack']
 
@@ -139,6 +139,18 @@ def registers(context) -> tuple[int, int]:
     return (64, 4) if "+avx512f" in context.codegen().magic_tuple()[2] else (32, 2)
 
 
+@intrinsic
+def columns(typingctx, f, whole):
+    "How many columns a tile has, or a narrow one."
+
+    def generate(context, builder, signature, arguments):
+        size, count = registers(context)
+        narrow = 8 * size // signature.args[0].dtype.bitwidth
+        return builder.select(arguments[1], ir.IntType(64)(count * narrow), ir.IntType(64)(narrow))
+
+    return types.int64(f, types.boolean), generate
+
+# %% ../../nbs/08_kernels.stack.ipynb #03fa064c
 def tile_of(whole: bool):
     "The function that computes a tile, or one that is a single register wide."
 
@@ -185,18 +197,6 @@ def tile_of(whole: bool):
         return types.void(f, weights, *[types.int64] * 7, types.boolean, types.boolean), generate
 
     return tile
-
-
-@intrinsic
-def columns(typingctx, f, whole):
-    "How many columns a tile has, or a narrow one."
-
-    def generate(context, builder, signature, arguments):
-        size, count = registers(context)
-        narrow = 8 * size // signature.args[0].dtype.bitwidth
-        return builder.select(arguments[1], ir.IntType(64)(count * narrow), ir.IntType(64)(narrow))
-
-    return types.int64(f, types.boolean), generate
 
 # %% ../../nbs/08_kernels.stack.ipynb #d0682f56
 TERMS = 256  # of a sum, before the next tile has its turn
