@@ -194,6 +194,28 @@ def recur(
         self.use_tanh)
     return self._normalised_after(h, mask_pad), c
 
+
+@patch
+def may_be_direct(self: Layer, x: torch.Tensor, c0: torch.Tensor | None, weight: torch.Tensor) -> bool:
+    "Whether `09_direct` can multiply by this weight and go on with the recurrence."
+    return fits(x, (x, c0, self.scale_x if self.rescale else None, weight, self.weight_c, self.bias))
+
+
+@patch
+def multiply_and_recur(
+    self: Layer,
+    y: torch.Tensor | None,  # (L, B, m), the product's input; None: x
+    weight: torch.Tensor,  # (m, directions, k, d)
+    x: torch.Tensor, c0: torch.Tensor | None, mask_pad: torch.Tensor | None,  # as in `recur`
+) -> tuple[torch.Tensor, torch.Tensor]:  # as `recur`
+    "The layer from its last product on, in as few calls as it takes."
+    B = x.shape[1]
+    h, c = direct_layer(
+        x, y, weight, self.weight_c, self.bias, x.new_zeros(B, self.output_size) if c0 is None else c0,
+        self.scale_x if self.rescale else None, self._dropout_mask(B, self.output_size, self.dropout), mask_pad,
+        self.use_tanh, self.has_skip_term)
+    return self._normalised_after(h, mask_pad), c
+
 # %% ../nbs/10_sru.ipynb #a478dc3c
 def highway_scale(
     bias: float,  # initial bias of the reset gate
@@ -335,14 +357,10 @@ def direct(
     mask_pad: torch.Tensor | None,  # (L, B) bool
 ) -> tuple[torch.Tensor, torch.Tensor] | None:  # h (L, B, directions * d), last state; None: it does not fit
     "The layer in as few calls as it takes, where `09_direct` can serve."
-    parameters, scale_x = (self.weight, self.weight_c, self.bias), self.scale_x if self.rescale else None
-    if self.custom_m is not None or not fits(x, (x, c0, scale_x, *parameters)):
+    if self.custom_m is not None or not self.may_be_direct(x, c0, self.weight):
         return None
-    y, B = self.product_input(x), x.shape[1]
-    h, c = direct_layer(
-        x, None if y is x else y, *parameters, x.new_zeros(B, self.output_size) if c0 is None else c0, scale_x,
-        self._dropout_mask(B, self.output_size, self.dropout), mask_pad, self.use_tanh, self.has_skip_term)
-    return self._normalised_after(h, mask_pad), c
+    y = self.product_input(x)
+    return self.multiply_and_recur(None if y is x else y, self.weight, x, c0, mask_pad)
 
 # %% ../nbs/10_sru.ipynb #3e0b9f38
 @patch

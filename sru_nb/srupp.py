@@ -100,11 +100,15 @@ class SRUppProjectedLinear(nn.Module):
         if self.layer_norm is not None:
             self.layer_norm.reset_parameters()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # (L, B, n) -> (L, B, directions, k, d)
-        "U."
+    def narrow(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:  # (L, B, n) -> (L, B, p)
+        "What the last product multiplies; no keys and values."
         y = self.linear1(x)
         y = y if self.layer_norm is None else self.layer_norm(y)
-        return self.linear2(F.dropout(y, self.dropout, self.training))
+        return F.dropout(y, self.dropout, self.training), None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # (L, B, n) -> (L, B, directions, k, d)
+        "U."
+        return self.linear2(self.narrow(x)[0])
 
 # %% ../nbs/11_srupp.ipynb #fc8917a7
 class SRUppAttention(nn.Module):
@@ -195,15 +199,15 @@ def appended(
 
 # %% ../nbs/11_srupp.ipynb #23614681
 @patch
-def forward(
+def narrow(
     self: SRUppAttention,
     x: torch.Tensor,  # (L, B, n)
     memory: torch.Tensor | None = None,  # (M, B, n): inputs of this layer in the segment before
     mask: torch.Tensor | None = None,  # as from `visible`
     is_causal: bool = False,
     past: tuple[torch.Tensor, torch.Tensor] | None = None,  # keys and values (B, heads, P, p / heads)
-) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # U (L, B, directions, k, d); all keys and values
-    "U, and the keys and values that it was made from."
+) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # (L, B, p); all keys and values
+    "What the last product multiplies, and the keys and values that it was made from."
     z, q, k, v = self.queries_keys_values(x, memory)
     if past is not None:
         k, v = appended(past[0], k), appended(past[1], v)
@@ -212,7 +216,17 @@ def forward(
     y = torch.addcmul(z, self.alpha, a.permute(2, 0, 1, 3).flatten(2))
     if self.layer_norm is not None and self.normalize_after:
         y = self.layer_norm(y)
-    return self.linear3(F.dropout(y, self.dropout, self.training)), (k, v)
+    return F.dropout(y, self.dropout, self.training), (k, v)
+
+
+@patch
+def forward(
+    self: SRUppAttention,
+    *arguments, **named,  # of `narrow`
+) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # U (L, B, directions, k, d); all keys and values
+    "U, and the keys and values that it was made from."
+    y, pair = self.narrow(*arguments, **named)
+    return self.linear3(y), pair
 
 # %% ../nbs/11_srupp.ipynb #9e937446
 ADDED = "a floating-point tensor, which is added to the scores: 0 where a query sees a key, -inf where not"
@@ -271,6 +285,11 @@ class SRUppCell(Layer):
             self.transform_module = SRUppProjectedLinear(input_size, proj_size, gates, dropout, attn_layer_norm, **new)
         self.reset_parameters()
 
+    @property
+    def last_product(self) -> GateLinear:
+        "What makes U."
+        return self.transform_module.linear3 if self.attention else self.transform_module.linear2
+
 # %% ../nbs/11_srupp.ipynb #a941b502
 @patch
 def reset_parameters(self: SRUppCell):
@@ -301,6 +320,20 @@ def products(
 ) -> tuple[torch.Tensor, None]:  # U (L, B, directions, k, d); no V
     "U without a memory, as `SRUCell` has it."
     return self.attend(x, None, *visible(x.shape[0], x.shape[0], self.causal))[0], None
+
+
+@patch
+def is_plain(
+    self: SRUppCell,
+    x: torch.Tensor,  # (L, B, n)
+    c0: torch.Tensor | None,
+) -> bool:
+    "Whether the last product and the recurrence may be one node, as `09_direct` has it: nothing sees U in between."
+    part = self.transform_module
+    if type(part) is not (SRUppAttention if self.attention else SRUppProjectedLinear) or not untouched(part):
+        return False
+    last = self.last_product
+    return type(last) is GateLinear and untouched(last) and self.may_be_direct(x, c0, last.weight)
 
 # %% ../nbs/11_srupp.ipynb #4ab47d65
 @patch
@@ -337,8 +370,12 @@ def forward(
     view = attn_mask
     if not isinstance(view, View):
         memory, view = self.view(x, mask_pad, attn_mask, memory, memory_mask_pad)
-    u, pair = self.attend(x, memory, *view, past or None)
-    h, c = self.recur(u, None, x, c0, mask_pad)
+    if self.is_plain(x, c0):
+        y, pair = self.transform_module.narrow(self._normalised(x), *(memory, *view, past or None)[:4 * self.attention])
+        h, c = self.multiply_and_recur(y, self.last_product.weight, x, c0, mask_pad)
+    else:
+        u, pair = self.attend(x, memory, *view, past or None)
+        h, c = self.recur(u, None, x, c0, mask_pad)
     h = h[0] if input.ndim == 2 else h
     return (h, c) if past is None else (h, c, pair)
 
