@@ -15,6 +15,7 @@ from unittest import mock
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from sru_nb.testing import close, close_all, raises, run_tests
 
@@ -202,7 +203,7 @@ def test_without_a_folder_each_process_measures(tmp_path):
 
 def test_measuring_leaves_no_trace():
     x, w, state = torch.randn(64, 300), torch.randn(300, 256), torch.get_rng_state()
-    with torch.utils.flop_counter.FlopCounterMode(display=False) as count, torch.inference_mode(), \
+    with FlopCounterMode(display=False) as count, torch.inference_mode(), \
             torch.autocast("cpu", torch.bfloat16), torch.device("meta"):
         assert measure(x, w) in engines()
     assert count.get_total_flops() == 0 and torch.equal(torch.get_rng_state(), state)
