@@ -1,7 +1,7 @@
 """Forecasts of ETT beside the published figures: results/forecast.json, which nbs/94_forecasting.ipynb draws.
 
 python results/forecast.py trials FOLDER      what was chosen between, on the validation parts alone
-python results/forecast.py runs FOLDER        SRU with three seeds, the GRU with one, at both look-backs
+python results/forecast.py runs FOLDER        SRU and the GRU with three seeds, at both look-backs
 python results/forecast.py script FOLDER      SegRNN's script for a look-back of 96, SRU in the GRU's place; the GRU
 python results/forecast.py linear FOLDER      DLinear by published settings, and the repeated day
 python results/forecast.py manners FOLDER     one thing changed at a time, on the validation part of ETTh1
@@ -248,7 +248,7 @@ def main(kind, folder, *only):
     torch.set_num_threads(1)
     data = {name: split_series(load_series(name, folder)) for name in ("ETTh1", "ETTh2")}
     if kind == "runs":
-        order = [("sru", 1), ("gru", 1), ("sru", 2), ("sru", 3)]
+        order = [("sru", 1), ("gru", 1), ("sru", 2), ("sru", 3), ("gru", 2), ("gru", 3)]
         for unit, seed in order:
             for (name, lookback), settings in SETTINGS.items():
                 key = (name, lookback, unit, seed)

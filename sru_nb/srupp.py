@@ -100,7 +100,7 @@ class SRUppProjectedLinear(nn.Module):
         if self.layer_norm is not None:
             self.layer_norm.reset_parameters()
 
-    def narrow(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:  # (L, B, n) -> (L, B, p)
+    def last_input(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:  # (L, B, n) -> (L, B, p)
         "What the last product multiplies; no keys and values."
         y = self.linear1(x)
         y = y if self.layer_norm is None else self.layer_norm(y)
@@ -108,7 +108,7 @@ class SRUppProjectedLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (L, B, n) -> (L, B, directions, k, d)
         "U."
-        return self.linear2(self.narrow(x)[0])
+        return self.linear2(self.last_input(x)[0])
 
 # %% ../nbs/11_srupp.ipynb #fc8917a7
 class SRUppAttention(nn.Module):
@@ -199,7 +199,7 @@ def appended(
 
 # %% ../nbs/11_srupp.ipynb #23614681
 @patch
-def narrow(
+def last_input(
     self: SRUppAttention,
     x: torch.Tensor,  # (L, B, n)
     memory: torch.Tensor | None = None,  # (M, B, n): inputs of this layer in the segment before
@@ -222,10 +222,10 @@ def narrow(
 @patch
 def forward(
     self: SRUppAttention,
-    *arguments, **named,  # of `narrow`
+    *arguments, **named,  # of `last_input`
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # U (L, B, directions, k, d); all keys and values
     "U, and the keys and values that it was made from."
-    y, pair = self.narrow(*arguments, **named)
+    y, pair = self.last_input(*arguments, **named)
     return self.linear3(y), pair
 
 # %% ../nbs/11_srupp.ipynb #9e937446
@@ -370,11 +370,12 @@ def forward(
     view = attn_mask
     if not isinstance(view, View):
         memory, view = self.view(x, mask_pad, attn_mask, memory, memory_mask_pad)
+    shown = (memory, *view, past or None)
     if self.is_plain(x, c0):
-        y, pair = self.transform_module.narrow(self._normalised(x), *(memory, *view, past or None)[:4 * self.attention])
+        y, pair = self.transform_module.last_input(self._normalised(x), *shown * self.attention)
         h, c = self.multiply_and_recur(y, self.last_product.weight, x, c0, mask_pad)
     else:
-        u, pair = self.attend(x, memory, *view, past or None)
+        u, pair = self.attend(x, *shown)
         h, c = self.recur(u, None, x, c0, mask_pad)
     h = h[0] if input.ndim == 2 else h
     return (h, c) if past is None else (h, c, pair)

@@ -139,6 +139,36 @@ def test_a_layer_with_a_hook_is_called_once_on_memory_and_input():
     assert lengths == [11, 11]
 
 
+def nodes(output):
+    "The names of the nodes of autograd's graph behind an output."
+    seen, waiting = set(), [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting += [following for following, _ in node.next_functions]
+    return [node.name() for node in seen]
+
+
+@pytest.mark.parametrize("watched", ["the last product", "the transform"])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_who_watches_u_sees_it_and_changes_nothing(options, watched):
+    plain, observed, seen = generic(**options), generic(**options), []
+    for layer in observed.rnn_lst:
+        module = layer.last_product if watched == "the last product" else layer.transform_module
+        module.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    results = []
+    for rnn, one_node in ((plain, True), (observed, False)):
+        x = torch.randn(7, 3, 5, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        h, c, _ = rnn(x)
+        assert sum("DirectLayer" in name for name in nodes(h)) == rnn.num_layers * one_node
+        grads = torch.autograd.grad(h.square().sum() + c.sum(), [x, *rnn.parameters()])
+        with torch.no_grad():
+            results.append(detached(h, c, *grads, rnn(x)[0]))
+    close_all(*results)
+    assert len(seen) == 2 * observed.num_layers
+
+
 def test_memories_may_differ_in_length():
     rnn, x = generic(causal=True, num_layers=3), torch.randn(7, 2, 5)
     memory = [torch.randn(4, 2, 5), None, torch.randn(9, 2, 6)]
