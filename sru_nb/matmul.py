@@ -65,7 +65,7 @@ def take_turns(
     a: torch.Tensor,
     b: torch.Tensor,
     turns: int = 6,
-    seconds: float = 0.05,  # that further turns may take
+    seconds: float = 0.05,  # that the turns take at least
     enough: float = 0.3,  # seconds after which three turns will do
 ) -> dict[str, float]:  # engine -> seconds
     "The shortest time in which each engine multiplies a and b; one that is far behind is called no more."

@@ -209,6 +209,19 @@ def test_measuring_leaves_no_trace():
     assert count.get_total_flops() == 0 and torch.equal(torch.get_rng_state(), state)
 
 
+def test_a_product_is_measured_as_large_as_it_is_if_it_is_not_huge():
+    sizes = []
+
+    def turns(a, b):
+        sizes.append((*a.shape, b.shape[1]))
+        return {"default": 1.0}
+
+    with mock.patch.dict(measure.__globals__, take_turns=turns):
+        for m, k, n in ((4096, 512, 1536), (4096, 2048, 6144)):
+            measure(torch.empty(m, k, device="meta"), torch.empty(k, n, device="meta"))
+    assert sizes == [(4096, 512, 1536), (1024, 2048, 1536)]
+
+
 def test_the_default_is_left_only_for_what_is_faster():
     for default, others, expected in ((1e-3, [0.98e-3] * 2, "default"), (1e-3, [0.9e-3] * 2, "flipped"),
                                       (1e-3, [0.5e-3, 1e-3], "default"), (1e-4, [0.9e-4] * 2, "default")):
