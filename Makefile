@@ -14,6 +14,8 @@ RUN := $(CURDIR)/runs/train-$(shell date +%Y%m%d-%H%M%S)
 # every pip call takes the pinned versions
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where it is set, as in many containers, every process would compile what it imports once more: seconds for PyTorch.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: train test export lab clean
 
