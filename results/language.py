@@ -2,12 +2,15 @@
 
 python results/language.py steps [SECONDS]             SRU, LSTM, SRU++ on the embedded corpus, SRU++ four times as long
 python results/language.py time SECONDS FILE [FILE...]  SRU, SRU++, LSTM, GRU for SECONDS on each file
+python results/language.py attention STEPS FILE [FILE...]  SRU++ with attention in all layers or a few, for equal steps
 python results/language.py peers                       SRU, LSTM, GRU and the units of 89_peers for equal steps
 
-The first two run the job 40_enwik8, one run for each unit. `steps`, preset tiny, writes language.json: validation
+The first three run the job 40_enwik8, one run for each unit. `steps`, preset tiny, writes language.json: validation
 curves, and what SRU++'s attention and gates do on a line of the test part. `time`, preset tiny-text, writes units.json:
 each unit first tries two learning rates on the first file, for a third of the time each, and keeps the better one by
 validation.
+`attention`, preset tiny-text, two seeds, writes attention.json, and times the steps of preset tiny, all taking turns;
+only the times need a quiet machine.
 `peers` writes language_peers.json: every unit at 0.15M parameters on two texts that come with Python, 800 steps, three
 seeds, after 200 steps at each of three learning rates, of which the best by validation is kept; then the time of a
 step, all taking turns. It needs no quiet machine, and goes on where its file ends.
@@ -53,6 +56,7 @@ EVERY = 200  # steps between validations
 RATES = 2.0, 3.0  # that each unit tries for a third of the time
 PEER_RATES = {unit: (0.005, 0.012, 0.03) for unit in ("sru", "lstm", "gru")}  # of `peers`; of the others:
 OTHERS = 0.002, 0.005, 0.012
+LAYERS = 1, 2, 3, 6  # of `attention`: in every such layer, of six
 TIMED = dict(preset="tiny-text", average=0.998, every=500)
 
 
@@ -112,6 +116,16 @@ def equal_time(folder: Path, seconds: float, *files: str):
         {key: run[key] for key in ("unit", "settings", "valid_bpc", "steps")} for run in tried])
 
 
+def attention_layers(folder: Path, steps: int, *files: str):
+    "SRU++ with attention in every layer, in every second or third, and in the last alone."
+    models = [train("srupp", 0, folder / f"{Path(file).stem}-{seed}-{every}", file, steps, steps=steps, seed=seed,
+                    attention_every=every, preset="tiny-text")
+              for file in files for seed in (1, 2) for every in LAYERS]
+    tiny = find_preset("tiny")
+    presets = {str(every): with_unit(replace(tiny, attention_every=every), "srupp", 205) for every in LAYERS}
+    return "attention.json", dict(models=models, step_seconds=time_steps({"sru": tiny} | presets, 205))
+
+
 def small(unit: str, V: int) -> Preset:
     "A model of 0.15M parameters: SRU's preset with four layers of 96, and every other of as many parameters."
     preset = replace(find_preset("tiny-text"), hidden_size=96, num_layers=4)
@@ -167,11 +181,10 @@ def train_peer(unit: str, corpus: str, seed: int, rate: float, steps: int) -> di
                 test_bpc=round(bits_per_char(mean_loss(model, parts["test"])), 4))
 
 
-def time_steps(units: tuple[str, ...]) -> dict[str, float]:
-    "Seconds of one training step of each unit, on one thread, in turns."
-    def stepper(unit):
-        preset = small(unit, 100)
-        model, window = build_model(preset, 100), torch.randint(100, (2, preset.unroll, preset.batch_size))
+def time_steps(presets: dict[str, Preset], V: int) -> dict[str, float]:
+    "Seconds of one training step of each, in turns."
+    def stepper(preset):
+        model, window = build_model(preset, V), torch.randint(V, (2, preset.unroll, preset.batch_size))
         optimizer, state = build_optimizer(model, "adam", lr=0.001), None
 
         def step():
@@ -179,7 +192,7 @@ def time_steps(units: tuple[str, ...]) -> dict[str, float]:
             state = training_step(model, optimizer, tuple(window), state, 0.001)
         return step
 
-    return median_seconds({unit: stepper(unit) for unit in units}, torch.device("cpu"), 9)
+    return median_seconds({name: stepper(preset) for name, preset in presets.items()}, torch.device("cpu"), 9)
 
 
 def compare_peers(limit: float):
@@ -207,7 +220,8 @@ def compare_peers(limit: float):
         done[kind].append(train_peer(*arguments))
         print(kind, *arguments, done[kind][-1]["curve"][-1], flush=True)
         write_json(path, done)
-    write_json(path, done | describe(torch.device("cpu")) | dict(step_seconds=time_steps(units)))
+    write_json(path, done | describe(torch.device("cpu")) | dict(step_seconds=time_steps(
+        {unit: small(unit, 100) for unit in units}, 100)))
     print("all done")
 
 
@@ -219,9 +233,12 @@ if __name__ == "__main__":
         chosen, arguments = equal_steps, [float(seconds) for seconds in sys.argv[2:3]]
     elif sys.argv[1:2] == ["time"] and len(sys.argv) > 3:
         chosen, arguments = equal_time, [float(sys.argv[2]), *(str(Path(file).absolute()) for file in sys.argv[3:])]
+    elif sys.argv[1:2] == ["attention"] and len(sys.argv) > 3:
+        chosen, arguments = attention_layers, [int(sys.argv[2]), *sys.argv[3:]]
     else:
         sys.exit(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         name, results = chosen(Path(folder), *arguments)
     write_json(HERE / name, describe(torch.device("cpu")) | results)
-    print({row["unit"]: row["curve"][-1] for row in results.get("language", results.get("models"))})
+    for row in results.get("language", results.get("models")):
+        print(row["unit"], row["settings"], row["curve"][-1])

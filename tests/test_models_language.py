@@ -2,7 +2,7 @@
 
 from sru_nb.models.language import (
     LanguageModel, PRESETS, PTB_PRESETS, SRUPP_PRESETS, UNITS, WORD_PRESETS, build_model, count_parameters, find_preset,
-    layer_attention, layer_gates, math, mean_loss, next_symbol_loss, window_loss, with_unit,
+    layer_attention, layer_gates, math, mean_loss, next_symbol_loss, plot_attention, window_loss, with_unit,
 )
 
 # %% ../nbs/13_models.language.ipynb #c817f5f3
@@ -40,6 +40,13 @@ def test_the_formula_counts_every_parameter_and_peers_match(name, unit):
     with torch.device("meta"):
         count = sum(p.numel() for p in build_model(peer, V).parameters())
     assert count == count_parameters(peer, V) == pytest.approx(count_parameters(preset, V), rel=0.01)
+
+
+def test_a_small_srupp_has_attention_in_few_layers_but_in_one_at_least():
+    for layers, expected in ((0, [3, 6]), (2, [2]), (1, [1])):
+        with torch.device("meta"):
+            model = build_model(with_unit(PRESETS["tiny"], "srupp", 205, layers), 205)
+        assert [i for i, cell in enumerate(model.rnn.rnn_lst, 1) if cell.attention] == expected
 
 
 @pytest.mark.parametrize("unit", list(UNITS))
@@ -121,11 +128,17 @@ def test_bad_arguments_are_refused():
 
 def test_attention_looks_back_and_adds_up_to_one():
     torch.manual_seed(0)
-    layers = layer_attention(LanguageModel(5, 8, 3, "srupp").train(), torch.randint(5, (7,)))
-    assert [tuple(a.shape) for a in layers] == [(1, 7, 7)] * 3
-    for weights in layers:
-        torch.testing.assert_close(weights.sum(-1), torch.ones(1, 7))
-        assert (weights.triu(1) == 0).all()
+    for every, shapes in ((1, [(1, 7, 7)] * 3), (2, [None, (1, 7, 7), None])):
+        model = LanguageModel(5, 8, 3, "srupp", attention_every=every).train()
+        layers = layer_attention(model, torch.randint(5, (7,)))
+        assert [a if a is None else tuple(a.shape) for a in layers] == shapes
+        for weights in (a for a in layers if a is not None):
+            torch.testing.assert_close(weights.sum(-1), torch.ones(1, 7))
+            assert (weights.triu(1) == 0).all()
+        titles = [axis.get_title() for axis in plot_attention(layers, list("abcdefg")).axes]
+        assert [title for title in titles if title] == [f"layer {i}" for i, a in enumerate(shapes, 1) if a]
+    with raises(ValueError, "layers: none of 3 has attention"):
+        plot_attention([None] * 3, ["a"])
 
 
 def test_the_programs_of_the_card_write_text(capsys):

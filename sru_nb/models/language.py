@@ -42,7 +42,7 @@ class Preset:
     v1: bool = False
     layer_norm: bool = False
     attention_size: int = 0
-    attention_every: int = 1
+    attention_every: int = 1  # of SRU++, also where `with_unit` makes it of an SRU
     attention_dropout: float = 0.0
     tie_weights: bool = False
     cutoffs: tuple[int, ...] = ()
@@ -77,9 +77,9 @@ def srupp_preset(d: int, p: int, **other) -> Preset:
 
 PRESETS = {
     "tiny": Preset(128, 6, dropout=0.0, batch_size=32, unroll=128, eval_unroll=1024, learning_rate=1.2, warmup=300,
-                   peer_layers=1),
+                   attention_every=3, peer_layers=1),
     "tiny-text": Preset(128, 6, dropout=0.0, highway_bias=-1.0, layer_norm=True, batch_size=8, unroll=128,
-                        eval_unroll=1024, learning_rate=2.0, warmup=300, peer_layers=1),
+                        eval_unroll=1024, learning_rate=2.0, warmup=300, attention_every=3, peer_layers=1),
     "base": Preset(1024, 6),  # the program's defaults
     "8x1312": Preset(1312, 8),
     "10x1152": Preset(1152, 10),
@@ -352,8 +352,9 @@ def with_unit(
     if unit == preset.unit:
         return preset
     layers = num_layers or (preset.num_layers if unit.startswith("sru") else preset.peer_layers)
-    plain = dict(attention_size=0, attention_every=1) if unit != "srupp" else {}
-    peer, target = replace(preset, unit=unit, num_layers=layers, **plain), count_parameters(preset, vocab_size)
+    every = min(preset.attention_every, layers) if unit == "srupp" else 1  # few layers: the last has it in any case
+    peer = replace(preset, unit=unit, num_layers=layers, attention_size=0, attention_every=every)
+    target = count_parameters(preset, vocab_size)
     wide = preset.embedding_size == preset.hidden_size  # an embedding as wide as the layers stays so
 
     def sized(d, p=0):
@@ -460,31 +461,33 @@ def plot_gates(
 def layer_attention(
     model: LanguageModel,  # with unit "srupp"
     ids: torch.Tensor,  # (L,) int64
-) -> list[torch.Tensor]:  # for each layer (heads, L, L): how much the step of a row looks at that of a column
-    "The attention of every SRU++ layer within one text."
+) -> list[torch.Tensor | None]:  # for each layer (heads, L, L): how much the step of a row looks at that of a column
+    "The attention of every SRU++ layer within one text; None of a layer that has none."
     check_choice("unit", model.unit, ("srupp",))
-    return inspect_layers(model, ids, lambda cell, x: attention_weights(cell, x)[0].cpu())
+    return inspect_layers(model, ids, lambda cell, x: attention_weights(cell, x)[0].cpu() if cell.attention else None)
 
 
 def plot_attention(
-    layers: list[torch.Tensor],  # (heads, L, L) each, from `layer_attention`
+    layers: list[torch.Tensor | None],  # (heads, L, L) each, from `layer_attention`; None is not drawn
     text: list[str],  # one label per step
 ):  # a matplotlib figure
     "Where each step (row) looks, layer by layer: the mean over heads, each row relative to its largest weight."
     import matplotlib.pyplot as plt
 
-    columns = min(3, len(layers))
-    rows = -(-len(layers) // columns)
+    shown = [(number, weights) for number, weights in enumerate(layers, 1) if weights is not None]
+    if not shown:
+        raise ValueError(f"layers: none of {len(layers)} has attention, expected at least one")
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(10, 10 / columns * rows + 0.3), dpi=72, squeeze=False,
                                 layout="constrained")
-    for layer, axis in enumerate(axes.flat):
-        if layer >= len(layers):
-            axis.axis("off")
-            continue
-        weights = layers[layer].mean(0)
+    for axis in axes.flat[len(shown):]:
+        axis.axis("off")
+    for axis, (number, weights) in zip(axes.flat, shown):
+        weights = weights.mean(0)
         axis.imshow(weights / weights.amax(1, keepdim=True), vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
         for ticks in (axis.set_xticks, axis.set_yticks):
             ticks(range(len(text)), text, family="monospace", fontsize=min(7, 280 / len(text)))
-        axis.tick_params(length=0, pad=1), axis.set_title(f"layer {layer + 1}", fontsize=9)
+        axis.tick_params(length=0, pad=1), axis.set_title(f"layer {number}", fontsize=9)
     plt.close(figure)  # shown by whoever displays it, not twice
     return figure
