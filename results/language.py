@@ -77,7 +77,7 @@ def train(unit: str, seconds: float, run: Path, corpus: str = "embedded", every:
 
 
 def inside(run: Path) -> dict:
-    "Attention (layer, L, L) and gates (layer, 2, L, units) of a trained SRU++ over the job's line, as base64 of bytes."
+    "Attention (layers that have it, L, L) and gates (layer, 2, L, units) of a trained SRU++ over the job's line."
     data = load_corpus("embedded")
     model = build_model(with_unit(find_preset("tiny"), "srupp", len(data.vocab)), len(data.vocab))
     load_best(run, model)
@@ -87,10 +87,11 @@ def inside(run: Path) -> dict:
     def packed(parts):  # numbers from 0 to 1
         return base64.b64encode((255 * torch.stack(parts)).round().byte().numpy().tobytes()).decode()
 
-    return dict(corpus=data.name, text=line.decode(), layers=len(model.rnn), alpha=[
-        cell.transform_module.alpha.item() for cell in model.rnn], attention=packed([
-            a[0] for a in layer_attention(model, ids)]), gates=packed([
-                torch.stack(pair)[:, :, ::8] for pair in layer_gates(model, ids)]))
+    attention = {layer: weights[0] for layer, weights in enumerate(layer_attention(model, ids)) if weights is not None}
+    return dict(corpus=data.name, text=line.decode(), layers=len(model.rnn),
+                alpha={layer: model.rnn[layer].transform_module.alpha.item() for layer in attention},
+                attention=packed(list(attention.values())),
+                gates=packed([torch.stack(pair)[:, :, ::8] for pair in layer_gates(model, ids)]))
 
 
 def equal_steps(folder: Path, seconds: float = 90):

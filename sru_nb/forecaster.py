@@ -41,6 +41,7 @@ class Forecaster(NetworkEstimator):
         num_layers: int = 1,
         dropout: float = 0.3,
         norm: str = "last",  # "last", "window" or "none": what is taken off a history, and put back
+        season: int = 0,  # rows of a season, 24 of hours, whose average is taken off and put back; 0: none
         levels: list | None = None,  # of quantiles; None: one forecast
         loss: str = "mae",  # "mse", "mae" or "huber", without levels
         time_column: str | None = None,  # these four as of `data.series.as_series`
@@ -98,7 +99,7 @@ def fit(
     check_finite(above=True, learning_rate=self.learning_rate, max_seconds=self.max_seconds or 1)
     self.__dict__.pop("channels_", None)
     series = self.read(y, "y")
-    data = split_series(series, check_probability("validation_fraction", self.validation_fraction), 0.0)
+    data = split_series(series, check_probability("validation_fraction", self.validation_fraction), 0.0, self.season)
     seed, size = int(check_random_state(self.random_state).randint(2**31 - 1)), (self.lookback, self.horizon)
     batches = data.batches("train", *size, self.batch_size, seed)
     valid = data.batches("valid", *size, 256, count=1000) if self.validation_fraction else None

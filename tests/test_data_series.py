@@ -146,6 +146,42 @@ def test_auto_never_waits_for_a_network(tmp_path):
     assert series.frame["seattle"]["2010-03-14 03:00"] == pytest.approx((43.0 + 42.2) / 2)
 
 # %% ../nbs/26_data.series.ipynb #aefeda25
+class Average:
+    "Says that nothing differs from the average season."
+
+    levels = ()
+
+    def __init__(self, data):
+        self.vocab, self.lookback = facts(data), 5
+
+    def __call__(self, history):
+        return torch.zeros(*history.shape[:2], 30)
+
+
+def test_the_average_season_is_taken_off_and_put_back():
+    frame = hourly(100, tz="Europe/Berlin") * [2.0, 3.0] + 7
+    data, plain = (split_series(as_series(frame), 0.2, 0.2, season) for season in (24, 0))
+    for hour in range(24):
+        assert data.values[:60][hour::24].mean(0).abs().max() < 1e-6
+    assert plain.profile is None and data.values[:60].var() < plain.values[:60].var()
+    close(data.in_own_units(data.values[70:90].numpy().T, 70), frame.to_numpy()[70:90].T, 1e-6)
+    close(plain.in_own_units(plain.values[70:90].numpy().T, 70), frame.to_numpy()[70:90].T, 1e-6)
+    quantiles = data.values[70:90, :, None].numpy().swapaxes(0, 1)
+    close(data.in_own_units(quantiles, 70)[..., 0], frame.to_numpy()[70:90].T, 1e-6)
+    close(forecast(Yesterday(data), frame[:90]).to_numpy(), frame.to_numpy()[66:90], 1e-6)
+    later = split_series(as_series(frame[50:]), season=24)  # the history may also be older than the training part
+    for part, rows, first in ((data, frame[:83], 83), (data, frame[30:77], 77), (later, frame[:40], 40 - 50)):
+        expected = part.profile[(first + np.arange(30)) % 24] * part.deviation + part.mean
+        close(forecast(Average(part), rows.tz_convert("UTC")).to_numpy(), expected, 1e-6)
+    months = pd.DataFrame({"c": np.arange(60.0) % 12}, pd.date_range("2020-01-01", periods=60, freq="MS"))
+    close(forecast(Average(split_series(as_series(months), season=12)), months[:50])["c"].to_numpy(),
+          (50 + np.arange(30)) % 12.0, 1e-6)
+    with raises(ValueError, "history ends at", "expected stamps with a time zone"):
+        forecast(Average(data), frame.tz_localize(None))
+    with raises(ValueError, "season=81", "at most the 80 rows of the training part"):
+        split_series(as_series(frame), 0.1, 0.1, 81)
+
+
 class Yesterday:
     "Repeats the last day, in two quantiles if asked."
 

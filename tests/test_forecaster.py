@@ -41,6 +41,14 @@ def test_a_wave_goes_on_and_a_saved_forecaster_says_the_same(tmp_path):
         clone(forecaster).predict()
 
 
+def test_a_season_is_taken_off_and_put_back(tmp_path):
+    frame, truth = waves(), waves(272)[253:265]  # the wave is the same in every season: nothing is left of it
+    forecaster = Forecaster(**SMALL | {"season": 12}).fit(frame)
+    assert ((forecaster.predict(12, frame[:253]) - truth).abs().mean() / truth.std() < 0.02).all()
+    forecaster.save(tmp_path)
+    pd.testing.assert_frame_equal(Forecaster.load(tmp_path).predict(), forecaster.predict())
+
+
 def test_quantiles_and_their_middle():
     frame = waves()
     forecaster = Forecaster(**SMALL | {"epochs": 1}, levels=[0.2, 0.5, 0.8], validation_fraction=0.0).fit(frame["b"])
@@ -53,7 +61,8 @@ def test_quantiles_and_their_middle():
 
 @pytest.mark.parametrize("change,message", [
     ({"epochs": 0}, "epochs=0"), ({"learning_rate": 0}, "learning_rate=0"), ({"lookback": 25}, "multiple of segment"),
-    ({"horizon": 400}, "horizon=400: the train part"), ({"validation_fraction": 1}, "validation_fraction=1")])
+    ({"horizon": 400}, "horizon=400: the train part"), ({"validation_fraction": 1}, "validation_fraction=1"),
+    ({"season": 999}, "season=999")])
 def test_bad_parameters_are_named(change, message):
     with raises(ValueError, message):
         Forecaster(**SMALL | change).fit(waves())

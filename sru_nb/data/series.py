@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NAMES', 'CALENDAR', 'PUBLISHED', 'PARTS', 'find_stamps', 'parse_stamps', 'find_grid', 'check_values',
-           'fill_gaps', 'Series', 'as_series', 'temperatures', 'read_table', 'load_series', 'SeriesBatch', 'Split',
-           'split_series', 'facts', 'forecast']
+           'fill_gaps', 'Series', 'as_series', 'temperatures', 'read_table', 'load_series', 'season_of', 'in_own_units',
+           'SeriesBatch', 'Split', 'split_series', 'facts', 'rows_since', 'forecast']
 
 # %% ../../nbs/26_data.series.ipynb #c5574e40
 import hashlib
@@ -289,8 +289,23 @@ def load_series(
 PARTS = ("train", "valid", "test")
 
 
+def season_of(
+    profile: np.ndarray | list | None,  # (season, C), an average season; None: there is none
+    first: int,  # a row, counted from where the profile begins
+    count: int,
+) -> np.ndarray:  # (count, C), or (count, 1) zeros
+    "The average season, repeated over some rows."
+    profile = np.asarray([[0.0]] if profile is None else profile)
+    return profile[np.arange(first, first + count) % len(profile)]
+
+
+def in_own_units(values, mean, deviation, profile, first):
+    season, more = season_of(profile, first, values.shape[1]).T, (1,) * (values.ndim - 1)
+    return (values + season.reshape(*season.shape, *more[1:])) * deviation.reshape(-1, *more) + mean.reshape(-1, *more)
+
+
 class SeriesBatch(NamedTuple):
-    "Some windows, standardised."
+    "Some windows, on the scale of `Split.values`."
 
     history: torch.Tensor  # (B, C, lookback) float32
     future: torch.Tensor  # (B, C, horizon) float32
@@ -299,19 +314,28 @@ class SeriesBatch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    "A series in three parts, standardised by the first."
+    "A series in three parts, on the scale of the first."
 
     series: Series
     ends: tuple[int, int, int]  # rows at which train, valid and test end
     mean: np.ndarray = field(repr=False)  # (C,)
     deviation: np.ndarray = field(repr=False)  # (C,), 1 for a channel that does not vary
     notes: tuple[str, ...] = ()
+    profile: np.ndarray | None = field(default=None, repr=False)  # (season, C) its average season, standardised
 
     @cached_property
     def values(self) -> torch.Tensor:  # (rows up to the end of the test part, C) float32
-        "The standardised values."
-        rows = self.series.frame.to_numpy()[: self.ends[-1]]
-        return torch.from_numpy(((rows - self.mean) / self.deviation).astype(np.float32))
+        "The standardised values, less the average season."
+        rows = (self.series.frame.to_numpy()[: self.ends[-1]] - self.mean) / self.deviation
+        return torch.from_numpy((rows - season_of(self.profile, 0, len(rows))).astype(np.float32))
+
+    def in_own_units(
+        self,
+        values: np.ndarray,  # (C, rows) or, of quantiles, (C, rows, Q), on the scale of `values`
+        first: int,  # row of the series at which they begin
+    ) -> np.ndarray:  # of the same shape
+        "Values or forecasts as the table would have them."
+        return in_own_units(values, self.mean, self.deviation, self.profile, first)
 
     def __repr__(self) -> str:
         rows = zip(PARTS, (0, *self.ends), self.ends)
@@ -322,6 +346,7 @@ def split_series(
     series: Series,
     valid: float = 0.1,  # share of the rows, where the series has no split of its own
     test: float = 0.2,
+    season: int = 0,  # rows of a season whose average over the training part is taken off: 24 of hours; 0: none
 ) -> Split:
     "Cut a series into three parts; the published ones as the papers do."
     check_finite(0, 0.5, valid=valid, test=test)
@@ -334,7 +359,11 @@ def split_series(
     constant = deviation <= 1e-12 * np.maximum(abs(mean), 1e-300)
     notes = tuple(f"{name} does not vary in the training part: its deviation is taken as 1"
                   for name, still in zip(series.channels, constant) if still)
-    return Split(series, tuple(np.cumsum(counts).tolist()), mean, np.where(constant, 1.0, deviation), notes)
+    if check_whole("season", season) > len(rows):
+        raise ValueError(f"season={season}, expected at most the {len(rows)} rows of the training part")
+    deviation = np.where(constant, 1.0, deviation)
+    profile = np.stack([((rows[k::season] - mean) / deviation).mean(0) for k in range(season)]) if season else None
+    return Split(series, tuple(np.cumsum(counts).tolist()), mean, deviation, notes, profile)
 
 # %% ../../nbs/26_data.series.ipynb #5efb61b8
 @patch
@@ -385,9 +414,25 @@ def batches(
 def facts(
     data: Split,
 ) -> dict:  # what a model that forecasts has to keep: `vocab` of a `HubModel`
-    "Channels, scale and step of a series, as JSON holds them."
-    return {"kind": "series", "channels": data.series.channels, "mean": data.mean.tolist(),
-            "deviation": data.deviation.tolist(), "frequency": data.series.frequency}
+    "Channels, scale, step and average season of a series, as JSON holds them."
+    known = {"kind": "series", "channels": data.series.channels, "mean": data.mean.tolist(),
+             "deviation": data.deviation.tolist(), "frequency": data.series.frequency}
+    if data.profile is None:
+        return known
+    return known | {"profile": data.profile.tolist(), "origin": data.series.frame.index[0].isoformat()}
+
+
+def rows_since(
+    origin: str,  # a stamp
+    index: pd.DatetimeIndex,  # with its frequency
+) -> int:  # of the last stamp, counted from `origin`
+    "At which row of an older table a newer one ends."
+    start, last = pd.Timestamp(origin), index[-1]
+    if (start.tz is None) != (index.tz is None):
+        raise ValueError(f"history ends at {last}, expected stamps {'without' if start.tz is None else 'with'} a time "
+                         f"zone, as those of the table that the model was trained on ({start})")
+    start = start if start.tz is None else start.tz_convert(index.tz)
+    return (1 if start <= last else -1) * (len(pd.date_range(*sorted((start, last)), freq=index.freq)) - 1)
 
 
 @torch.no_grad()
@@ -408,12 +453,14 @@ def forecast(
     if len(series) < model.lookback:
         raise ValueError(f"history has {len(series)} rows, expected at least lookback={model.lookback}")
     mean, deviation = np.array(known["mean"]), np.array(known["deviation"])
-    values = (series.frame.to_numpy()[-model.lookback :] - mean) / deviation
+    profile, L = known.get("profile"), model.lookback
+    first = rows_since(known["origin"], series.frame.index) + 1 - L if profile else 0
+    values = (series.frame.to_numpy()[-L:] - mean) / deviation - season_of(profile, first, L)
     like = next(iter(model.parameters()), torch.empty(0)) if hasattr(model, "parameters") else torch.empty(0)
     y = model(torch.from_numpy(values.T[None].astype(np.float32)).to(like.device))[0].cpu().double().numpy()
     stamps = pd.date_range(series.frame.index[-1], periods=y.shape[1] + 1, freq=series.frame.index.freq)[1:]
+    y = in_own_units(y, mean, deviation, profile, first + L)
     if y.ndim == 2:
-        return pd.DataFrame(y.T * deviation + mean, stamps, series.channels)
+        return pd.DataFrame(y.T, stamps, series.channels)
     columns = pd.MultiIndex.from_product([series.channels, model.levels], names=["channel", "level"])
-    scaled = y.transpose(1, 0, 2) * deviation[:, None] + mean[:, None]
-    return pd.DataFrame(scaled.reshape(len(stamps), -1), stamps, columns)
+    return pd.DataFrame(y.transpose(1, 0, 2).reshape(len(stamps), -1), stamps, columns)
