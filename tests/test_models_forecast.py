@@ -142,6 +142,26 @@ def test_what_is_asked_for_is_answered_as_among_all():
     close(some, pinball(every[:, :, [1, 3]], torch.zeros(5, 3, 2, 8), [0.1, 0.9]).mean(), 1e-5)
 
 
+def test_a_share_of_the_loss_is_that_of_the_spectrum():
+    model = SegmentForecaster(2, 24, 24, segment=12, hidden_size=8, dropout=0.0)
+    history, future = torch.randn(3, 2, 24), torch.randn(3, 2, 24)
+    with torch.no_grad():
+        error = model(history) - future
+        wave = torch.exp(-2j * math.pi * torch.outer(torch.arange(24.0), torch.arange(13.0)) / 24)
+        spectrum = (error.to(wave.dtype) @ wave).abs() / math.sqrt(24)
+        for share in (0.0, 0.25):
+            close(forecast_loss(model, (history, future), spectrum=share)[0],
+                  (1 - share) * error.abs().mean() + share * spectrum.mean(), 1e-5)
+    future[0, 1, 20:] = math.nan  # counts as no error
+    loss = forecast_loss(model, (history, future), spectrum=0.5)[0]
+    loss.backward()
+    assert loss.isfinite() and all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    with raises(ValueError, "spectrum=0.5", "asked=1"):
+        forecast_loss(model, (history, future), asked=1, shares=torch.ones(2), spectrum=0.5)
+    with raises(ValueError, "spectrum=1.5"):
+        forecast_loss(model, (history, future), spectrum=1.5)
+
+
 def test_what_is_not_known_has_no_part_in_the_loss():
     model, history = fresh(dropout=0.0)
     future = torch.randn(5, 3, 20)

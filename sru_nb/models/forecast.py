@@ -280,17 +280,24 @@ def forecast_loss(
     levels: Sequence[float] = (),  # of the model
     asked: int = 0,  # segments of the horizon that are asked for, drawn at random; 0: all
     shares: torch.Tensor | None = None,  # (segments of the horizon,) how often each is drawn, if not all are asked for
+    spectrum: float = 0.0,  # share of the loss that is the mean magnitude of the errors' spectrum (Wang et al. 2025)
 ):  # mean loss, None, the number of windows
     "The loss of a batch of windows."
+    if check_probability("spectrum", spectrum) and (asked or levels):
+        raise ValueError(f"spectrum={spectrum}, expected 0 where segments are drawn (asked={asked}) or quantiles "
+                         f"forecast (levels={list(levels)})")
     device = next(model.parameters()).device
     history, future = batch[0].to(device), batch[1].to(device)
     drawn = torch.multinomial(shares, asked).sort().values.to(device) if asked else None
     if asked:
         future = future.unflatten(-1, (len(shares), -1))[:, :, drawn].flatten(2)
     predicted, known = model(history) if drawn is None else model(history, drawn), future.isfinite()
+    waves = torch.fft.rfft(torch.where(known, predicted - future, 0.0), norm="ortho") if spectrum else None
     if not known.all():
         predicted, future = predicted[known], future[known]
     value = pinball(predicted, future, levels).mean() if levels else LOSSES[loss](predicted, future)
+    if spectrum:
+        value = (1 - spectrum) * value + spectrum * waves.abs().mean()
     return value, None, len(history)
 
 # %% ../../nbs/19_models.forecast.ipynb #3c153a2e
