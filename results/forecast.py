@@ -39,8 +39,8 @@ EMPTY = {"trials": [], "runs": [], "script": [], "linear": [], "season": [], "ma
 # chosen on the validation parts
 RECIPE = dict(unit="sru", segment=24, hidden_size=128, num_layers=1, dropout=0.3, norm="last", rate=8e-3, steps=600,
               batch=64, asked=6, loss="mae", warmup=0.05, optimizer="adamw", schedule="cosine", clip=0.0, average=0.0,
-              accumulate=1, weight_decay=0.0, options={}, season=0, frequency=0.0)
-WIDE = dict(hidden_size=256, optimizer="muon", rate=0.02, options={"adamw_lr": 4e-3}, frequency=0.5, season=24)
+              accumulate=1, weight_decay=0.0, options={}, season=0, spectrum=0.0)
+WIDE = dict(hidden_size=256, optimizer="muon", rate=0.02, options={"adamw_lr": 4e-3}, spectrum=0.5, season=24)
 SETTINGS = {("ETTh1", 96): WIDE, ("ETTh1", 720): dict(segment=48, rate=4e-3, dropout=0.5),
             ("ETTh2", 96): WIDE | dict(options={"adamw_lr": 2e-3}, steps=300, dropout=0.5, norm="window"),
             ("ETTh2", 720): dict(segment=48, dropout=0.5, batch=16, season=24)}
@@ -142,7 +142,7 @@ def train(data, lookback, seed, measure=50, windows=350, test=True, **changes):
     for step in range(1, r["steps"] + 1):
         optimizer.zero_grad()
         for _ in range(r["accumulate"]):
-            loss = (spectrum_loss(model, next(batches), r["frequency"], weights / weights.mean()) if r["frequency"]
+            loss = (spectrum_loss(model, next(batches), r["spectrum"], weights / weights.mean()) if r["spectrum"]
                     else forecast_loss(model, next(batches), **drawn)[0])
             (loss / r["accumulate"]).backward()
         if r["clip"]:
