@@ -137,12 +137,13 @@ def train(data, lookback, seed, measure=50, windows=350, test=True, **changes):
                                **({} if r["schedule"] == "constant" else {"total": r["steps"]}))
     rates = [group["lr"] for group in optimizer.param_groups]
     averaged = AveragedWeights(model, r["average"]) if r["average"] else None
-    drawn, weights = dict(loss=r["loss"], asked=r["asked"], shares=shares(r["segment"])), shares(1)
+    drawn = dict(loss=r["loss"], asked=r["asked"], shares=shares(r["segment"]))
+    weights = shares(1) / shares(1).mean()  # of each step, for the loss with a share of the spectrum
     best, curve, began, measuring = {}, [], time.process_time(), 0.0
     for step in range(1, r["steps"] + 1):
         optimizer.zero_grad()
         for _ in range(r["accumulate"]):
-            loss = (spectrum_loss(model, next(batches), r["spectrum"], weights / weights.mean()) if r["spectrum"]
+            loss = (spectrum_loss(model, next(batches), r["spectrum"], weights) if r["spectrum"]
                     else forecast_loss(model, next(batches), **drawn)[0])
             (loss / r["accumulate"]).backward()
         if r["clip"]:

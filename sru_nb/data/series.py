@@ -299,7 +299,14 @@ def season_of(
     return profile[np.arange(first, first + count) % len(profile)]
 
 
-def in_own_units(values, mean, deviation, profile, first):
+def in_own_units(
+    values: np.ndarray,  # (C, rows) or (C, rows, Q), standardised and less the average season
+    mean: np.ndarray,  # (C,)
+    deviation: np.ndarray,  # (C,)
+    profile: np.ndarray | list | None,  # these two as of `season_of`
+    first: int,
+) -> np.ndarray:  # of the shape of `values`
+    "Values as a table would have them: season, scale and level put back."
     season, more = season_of(profile, first, values.shape[1]).T, (1,) * (values.ndim - 1)
     return (values + season.reshape(*season.shape, *more[1:])) * deviation.reshape(-1, *more) + mean.reshape(-1, *more)
 
