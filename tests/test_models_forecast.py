@@ -10,6 +10,7 @@ import math
 
 import pytest
 
+from sru_nb.sru import SRU
 from sru_nb.testing import close, close_all, raises
 
 # %% ../nbs/19_models.forecast.ipynb #f5411ae1
@@ -28,9 +29,13 @@ def gradients(model, history):
     return {"y": y.detach()} | {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
+@pytest.mark.parametrize("own", [None, {}, {"has_skip_term": False}, {"use_tanh": True, "highway_bias": -1.0},
+                                 {"layer_norm": True}, {"layer_norm": True, "normalize_after": True}, {"projection_size": 4}])
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"identify": False}, {"levels": [0.1, 0.5, 0.9]}])
-def test_answers_at_once_are_those_of_calls(options):
+def test_answers_at_once_are_those_of_calls(options, own):
     model, history = fresh(**options, dropout=0.0)
+    if own is not None:
+        model.rnn = SRU(10, 10, options.get("num_layers", 1), **own)
     once, seen = gradients(model, history), []
     model.rnn[0].register_forward_hook(lambda *call: seen.append(1))
     close_all(gradients(model, history), once, 1e-5)

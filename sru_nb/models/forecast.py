@@ -176,8 +176,11 @@ def answers_at_once(
 ) -> torch.Tensor | None:  # (B * C * m, d); None: it does not fit
     "The same with the first layer's products once for all histories."
     cell = self.rnn[0] if self.unit == "sru" else None
-    watched = type(cell) is not SRUCell or not (untouched(self.rnn) and untouched(cell))
-    if watched or torch.is_autocast_enabled(q.device.type):
+    if type(cell) is not SRUCell or not (untouched(self.rnn) and untouched(cell)) \
+            or torch.is_autocast_enabled(q.device.type):
+        return None
+    dropped, normed = cell.training and max(cell.dropout, cell.rnn_dropout), cell.layer_norm and cell.normalize_after
+    if not cell.has_skip_term or cell.custom_m is not None or dropped or normed:  # a network of the user's own
         return None
     u = cell.products(q.reshape(1, -1, q.shape[-1]))[0].view(*q.shape[:2], 3, -1)  # (C, m, 3, d)
     c = state[0].view(-1, len(q), 1, q.shape[-1])  # (B, C, 1, d)
