@@ -30,7 +30,8 @@ def gradients(model, history):
 
 
 @pytest.mark.parametrize("own", [None, {}, {"has_skip_term": False}, {"use_tanh": True, "highway_bias": -1.0},
-                                 {"layer_norm": True}, {"layer_norm": True, "normalize_after": True}, {"projection_size": 4}])
+                                 {"layer_norm": True}, {"layer_norm": True, "normalize_after": True},
+                                 {"projection_size": 4}])
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"identify": False}, {"levels": [0.1, 0.5, 0.9]}])
 def test_answers_at_once_are_those_of_calls(options, own):
     model, history = fresh(**options, dropout=0.0)
