@@ -31,7 +31,7 @@ from numba import carray
 from torch.nn import functional as F
 
 from .basics import check_whole, evaluating
-from .kernels.cpu import compile_task, forked, openmp, pointer, take
+from .kernels.cpu import compile_task, forked, openmp, pointer, take, wide_vectors
 from .models.decoder import Decoder, usable
 
 # %% ../nbs/13b_compression.ipynb #efbfd851
@@ -61,6 +61,7 @@ def exponentials() -> np.ndarray:
 def counter():
     "The compiled loop of `shares`, over parts of the rows."
     def task(data):
+        wide_vectors()
         job = carray(data, (9,), np.int64)
         part, parts, B, V, last = take(job), job[1], job[2], job[3], job[4] - 1
         logits, table = carray(pointer(job[5]), (B * V,), np.float64), carray(pointer(job[6]), (last + 1,), np.int64)
@@ -172,8 +173,11 @@ def predict_steps(model, columns: np.ndarray, length: int, compiled: bool, known
     for t, width in enumerate(column_widths(length, streams)):
         if t and (t - 1) % block == 0:
             x = torch.from_numpy(columns[t - 1 : t - 1 + block])
-            with nullcontext() if compiled else alone:
-                logits, state = (decoder.read(x), None) if compiled else model(x.to(device), state)
+            if compiled:
+                logits = decoder.read(x)
+            else:
+                with alone:
+                    logits, state = model(x.to(device), state)
             counts = shares(logits.flatten(0, 1)).reshape(len(x), streams, V)
         yield columns[t, :width], counts[(t - 1) % block if t else 0, :width]
 

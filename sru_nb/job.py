@@ -186,6 +186,7 @@ def start_job(
         names = [task, *(checked[name] for name in ("preset", "unit", "encoder") if checked.get(name))]
         checked["run_dir"] = "runs/" + "-".join([*names, time.strftime("%Y%m%d-%H%M%S")]).replace(os.sep, "_")
     keep_memory()
+    torch.set_flush_denormal(True)  # threads that begin later inherit it
     accelerator = build_accelerator(checked["device"], checked["precision"],
                                     [name.strip() for name in checked["trackers"].split(",") if name.strip()])
     readers = ",".join(str(checked.get(name)) for name in ("unit", "encoder", "compare")).split(",")

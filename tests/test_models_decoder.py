@@ -204,6 +204,9 @@ def test_ids_may_lie_in_memory_as_they_like_but_are_ids():
     for same in (unaligned, ids.t().contiguous().t(), torch.stack([ids, ids], 2)[:, :, 0]):
         assert torch.equal(Decoder(model, 3).read(same), expected)
     assert Decoder(model, 3).read(ids[:0]).shape == (0, 3, 50)
-    for wrong in (ids - 50, ids + 50, ids.int(), ids[:, :2]):
+    late, decoder = ids.clone(), Decoder(model, 3)
+    late[-1, -1] = 50
+    for wrong in (ids - 50, ids + 50, late, ids.int(), ids[:, :2]):
         with raises(ValueError, "ids: "):
-            Decoder(model, 3).read(wrong)
+            decoder.read(wrong)
+    assert torch.equal(decoder.read(ids), expected)  # nothing was read before

@@ -9,8 +9,8 @@ __all__ = ['TAKEN', 'PARTS', 'ZERO', 'PAUSE', 'ACROSS', 'TEAM', 'ARRIVED', 'HEAD
            'DIRECTIONS', 'BLOCKS', 'UNITS', 'LAST', 'LAYER', 'jitable', 'SPINS', 'ROWS', 'TERMS', 'tile', 'narrow_tile',
            'PRODUCT', 'LOOP', 'TENSORS', 'THREAD', 'SMALL', 'WIDE', 'fence', 'arrive', 'call', 'meet', 'four', 'add',
            'stream', 'registers', 'columns', 'tile_of', 'tiles', 'multiply', 'finish', 'own_units', 'product',
-           'advance', 'normalise', 'walk', 'normalise_rows', 'run_layers', 'runner', 'StackLayer', 'functions',
-           'float_bits', 'index', 'run_stack']
+           'step_units', 'advance', 'normalise', 'walk', 'normalise_rows', 'run_layers', 'runner', 'StackLayer',
+           'functions', 'float_bits', 'index', 'run_stack']
 
 # %% ../../nbs/08_kernels.stack.ipynb #74ade39d
 import array
@@ -28,7 +28,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from sru_nb.kernels.cpu import (
-    EDITION, NUMPY, address, ask_for, compile_task, edition_of, forked, load, openmp, pointer, prefetch, store, take,
+    EDITION, FLUSHED, NUMPY, address, ask_for, compile_task, edition_of, float_mode, forked, load, openmp, pointer,
+    prefetch, store, take, wide_vectors,
 )
 from ..recurrence import step
 
@@ -264,9 +265,10 @@ def product(f, weights, W, X, Y, scale, bias, n, d, k, x_row, y_row, low, high, 
     return left, right
 
 # %% ../../nbs/08_kernels.stack.ipynb #fe0255a5
-@jitable
-def advance(f, u, source, scale, vectors, bias, apart, c, h, use_tanh, d, left, right):
+@register_jitable(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def step_units(f, u, source, scale, vectors, bias, apart, c, h, use_tanh, d, left, right):
     "One step of the recurrence in units [left, right) of a row; `apart`: from one gate's parameters to the other's."
+    wide_vectors()
     one = f.dtype.type(1)
     for j in range(left, right):
         out, now = step(load(f, u + j, 0), load(f, u + d + j, 0), load(f, u + 2 * d + j, 0),
@@ -277,8 +279,18 @@ def advance(f, u, source, scale, vectors, bias, apart, c, h, use_tanh, d, left, 
 
 
 @jitable
+def advance(f, u, source, scale, vectors, bias, apart, c, h, use_tanh, d, left, right):
+    "`step_units`, compiled once with tanh and once without: a vector would compute it for nothing."
+    if use_tanh:
+        step_units(f, u, source, scale, vectors, bias, apart, c, h, True, d, left, right)
+    else:
+        step_units(f, u, source, scale, vectors, bias, apart, c, h, False, d, left, right)
+
+
+@jitable
 def normalise(f, x, y, n, weight, bias, eps):
     "Layer norm of a row."
+    wide_vectors()
     mean, variance, real = 0.0, 0.0, f.dtype.type
     for j in range(n):
         mean += f[x + j]
@@ -354,7 +366,7 @@ def run_layers(job, f, bits, me, team):
 # %% ../../nbs/08_kernels.stack.ipynb #50618450
 # a function's cache does not see what it calls
 PRODUCT = edition_of(EDITION, HEADER, ROWS, TERMS, SPINS, fence, arrive, call, meet, four, add, stream, registers,
-                     tile_of, columns, tiles, multiply, finish, own_units, product, advance, normalise)
+                     tile_of, columns, tiles, multiply, finish, own_units, product, step_units, advance, normalise)
 LOOP = edition_of(PRODUCT, LAYER, walk, normalise_rows, run_layers)
 
 
@@ -370,8 +382,9 @@ def runner(
         edition  # noqa: B018  a part of the cache's key
         job = carray(data, (HEADER,), np.int64)
         f, bits = carray(pointer(job[ZERO]), (1,), real), carray(pointer(job[ZERO]), (1,), np.uint8)
-        team = np.int64(call(job[TEAM])) if job[ACROSS] else 1
+        team, before = np.int64(call(job[TEAM])) if job[ACROSS] else 1, float_mode(FLUSHED)
         run_layers(job, f, bits, take(job) if team > 1 else 0, team)
+        float_mode(before)
 
     return compile_task(task)
 

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['IDS', 'BATCH', 'STEPS', 'VOCAB', 'STAGES', 'ROW', 'EMBEDDED', 'TABLE', 'APART', 'TOP_K', 'OPTIONS',
            'NUMBERS', 'LOGITS', 'X', 'H', 'NORMED', 'CHANCES', 'ORDER', 'SEEN', 'ROOM', 'SCORES', 'FIRST', 'SYMBOLS',
-           'INPUTS', 'OUTPUTS', 'BLOCKS', 'THEN', 'HIGHWAY', 'TANH', 'WEIGHT', 'SCALE', 'BIAS', 'SOURCE', 'TARGET',
-           'FACTOR', 'VECTORS', 'GATE_BIAS', 'STATE', 'GAIN', 'SHIFT', 'EPS', 'BESIDE', 'OUTPUT', 'HEADS', 'KEYS',
-           'VALUES', 'ALPHA', 'STAGE', 'ATTEND', 'RECUR', 'LSTM', 'GRU', 'LOOP', 'STACKS', 'MODULES', 'LOOKED_UP',
-           'CACHED', 'recall', 'gather', 'attend', 'sink', 'truncate', 'draw', 'attend_all', 'advance_row',
-           'run_stages', 'write', 'writer', 'plain_stack', 'obstacle', 'report', 'chosen', 'usable', 'Decoder',
-           'packed']
+           'WRONG', 'INPUTS', 'OUTPUTS', 'BLOCKS', 'THEN', 'HIGHWAY', 'TANH', 'WEIGHT', 'SCALE', 'BIAS', 'SOURCE',
+           'TARGET', 'FACTOR', 'VECTORS', 'GATE_BIAS', 'STATE', 'GAIN', 'SHIFT', 'EPS', 'BESIDE', 'OUTPUT', 'HEADS',
+           'KEYS', 'VALUES', 'ALPHA', 'STAGE', 'ATTEND', 'RECUR', 'LSTM', 'GRU', 'LOOP', 'STACKS', 'MODULES',
+           'LOOKED_UP', 'CACHED', 'recall', 'gather', 'attend', 'sink', 'truncate', 'draw', 'attend_all', 'advance_row',
+           'run_stages', 'are_symbols', 'write', 'writer', 'plain_stack', 'obstacle', 'report', 'chosen', 'usable',
+           'Decoder', 'packed']
 
 # %% ../../nbs/13a_models.decoder.ipynb #c4341b24
 import array
@@ -25,7 +25,9 @@ from torch import nn
 
 from ..basics import check_choice, patch
 from ..compat import transforms_active, untouched
-from ..kernels.cpu import NUMPY, compile_task, edition_of, forked, load, openmp, pointer, store, take
+from sru_nb.kernels.cpu import (
+    FLUSHED, NUMPY, compile_task, edition_of, float_mode, forked, load, openmp, pointer, store, take, wide_vectors,
+)
 from sru_nb.kernels.stack import (
     ACROSS, ARRIVED, HEADER, PARTS, PAUSE, PRODUCT, TAKEN, TEAM, THREAD, ZERO, add, advance, call, fence, four,
     functions, index, jitable, meet, normalise, own_units, product,
@@ -38,7 +40,7 @@ from ..srupp import KVCache, GateLinear, SRUpp, SRUppAttention, SRUppCell, SRUpp
 
 # %% ../../nbs/13a_models.decoder.ipynb #3b04f1d9
 (IDS, BATCH, STEPS, VOCAB, STAGES, ROW, EMBEDDED, TABLE, APART, TOP_K, OPTIONS, NUMBERS, LOGITS, X, H, NORMED, CHANCES,
- ORDER, SEEN, ROOM, SCORES, FIRST, SYMBOLS) = range(6, 29)  # after those of every job
+ ORDER, SEEN, ROOM, SCORES, FIRST, SYMBOLS, WRONG) = range(6, 30)  # after those of every job
 (INPUTS, OUTPUTS, BLOCKS, THEN, HIGHWAY, TANH, WEIGHT, SCALE, BIAS, SOURCE, TARGET, FACTOR, VECTORS, GATE_BIAS, STATE,
  GAIN, SHIFT, EPS, BESIDE, OUTPUT, HEADS, KEYS, VALUES, ALPHA) = range(24)
 STAGE = 24  # entries of a stage, the first of which begins at HEADER
@@ -48,6 +50,7 @@ ATTEND, RECUR, LSTM, GRU = range(1, 5)  # what may follow a product: entry THEN
 @jitable
 def recall(f, u, w, lstm, c, h, out, d, left, right):
     "One step of an LSTM, or of a GRU, whose state is its output, in units [left, right) of a row."
+    wide_vectors()
     for j in range(left, right):
         a, b = sigmoids(load(f, u + j, 0) + load(f, w + j, 0), load(f, u + d + j, 0) + load(f, w + d + j, 0))
         inner, outer = load(f, u + 2 * d + j, 0), load(f, w + 2 * d + j, 0)
@@ -66,6 +69,7 @@ def recall(f, u, w, lstm, c, h, out, d, left, right):
 @jitable
 def gather(f, x, rows, apart, n, y, m):
     "A row of n numbers times n rows of m, which begin `apart` from one another."
+    wide_vectors()
     real = f.dtype.type
     for j in range(m):
         f[y + j] = real(0)
@@ -231,6 +235,16 @@ def run_stages(job, f, weights, x, h, logits, at, low, high, me, team):
 
 # %% ../../nbs/13a_models.decoder.ipynb #c0c23878
 @jitable
+def are_symbols(job, ids):
+    "Whether each id is one, or -1 where it may be drawn."
+    begin, least = job[IDS], -1 if job[NUMBERS] else 0
+    for i in range(begin, begin + (job[STEPS] - least) * job[BATCH]):
+        if not least <= ids[i] < job[VOCAB]:
+            return False
+    return True
+
+
+@jitable
 def write(job, f, weights, ids, numbers, low, high, me, team):
     "Rows [low, high): at each step read ids[t], compute the logits, and where ids[t + 1] is open draw it."
     B, V, n, x, logits, T = job[BATCH], job[VOCAB], job[EMBEDDED], job[X], job[LOGITS], job[STEPS]
@@ -256,7 +270,7 @@ def write(job, f, weights, ids, numbers, low, high, me, team):
 
 # %% ../../nbs/13a_models.decoder.ipynb #32461e98
 LOOP = edition_of(PRODUCT, STAGE, recall, gather, attend, attend_all, advance_row, sink, truncate, draw, run_stages,
-                  write)
+                  are_symbols, write)
 
 
 @functools.cache
@@ -273,12 +287,17 @@ def writer(
         job = carray(data, (HEADER,), np.int64)
         f, weights = carray(pointer(job[ZERO]), (1,), real), carray(pointer(job[ZERO]), (1,), stored)
         ids, numbers = carray(pointer(job[ZERO]), (1,), np.int64), carray(pointer(job[ZERO]), (1,), np.float64)
+        if not are_symbols(job, ids):  # each thread looks at all of them, so none goes on
+            job[WRONG] = 1
+            return
         team = np.int64(call(job[TEAM])) if job[ACROSS] else 1
         parts, part, B = team if job[ACROSS] else job[PARTS], take(job), job[BATCH]
+        before = float_mode(FLUSHED)
         while part < parts:
             low, high = (0, B) if job[ACROSS] else (B * part // parts, B * (part + 1) // parts)
             write(job, f, weights, ids, numbers, low, high, part if job[ACROSS] else 0, team)
             part = parts if job[ACROSS] else take(job)
+        float_mode(before)
 
     return compile_task(task)
 
@@ -499,8 +518,9 @@ def look_up(self: Decoder, stage: list[int]) -> torch.Tensor | None:  # (V, colu
     stage, products, x = [*stage], self.new(V, columns), self.new(V, self.row)
     stage[TARGET] = stage[THEN] = 0
     ids = torch.arange(V)
-    job = packed({PARTS: 1, IDS: index(ids), BATCH: V, STEPS: 1, STAGES: 1, ROW: self.row, EMBEDDED: table.shape[1],
-                  TABLE: index(table), LOGITS: index(products), X: index(x), H: index(x)}, [stage])
+    job = packed({PARTS: 1, IDS: index(ids), BATCH: V, STEPS: 1, VOCAB: V, STAGES: 1, TABLE: index(table),
+                  ROW: self.row, EMBEDDED: table.shape[1], LOGITS: index(products), X: index(x), H: index(x)},
+                 [stage])
     writer(self.dtype, self.stored).ctypes(job.buffer_info()[0])
     return products
 
@@ -584,17 +604,24 @@ def job(self: Decoder, threads: int) -> array.array:
 
 
 @patch
+def refusal(self: Decoder, ids: torch.Tensor) -> ValueError:
+    "What is wrong with ids."
+    least, most = ids.aminmax() if ids.numel() else (0, 0)
+    return ValueError(f"ids: {ids.dtype} of shape {tuple(ids.shape)}, from {least} to {most}; expected int64 (T, "
+                      f"{self.batch}), contiguous and aligned, from 0 to {self.model.vocab_size - 1}, or -1 where "
+                      "one is drawn")
+
+
+@patch
 def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numbers=None, choice=(1.0, 0, 1.0)):
     "All steps of ids (T, B); or, given numbers, all but the last, and -1 is drawn, and stays if it cannot be."
     V, (temperature, top_k, top_p), steps = self.model.vocab_size, choice, len(ids) - (numbers is not None)
-    least, most = ids.aminmax() if ids.numel() else (0, 0)
-    if ids.dtype != torch.long or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() or ids.data_ptr() % 8 \
-            or most >= V or least < -(numbers is not None):
-        raise ValueError(f"ids: {ids.dtype} of shape {tuple(ids.shape)}, from {least} to {most}; expected int64 (T, "
-                         f"{self.batch}), contiguous and aligned, from 0 to {V - 1}, or -1 where one is drawn")
+    if ids.dtype != torch.long or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() or ids.data_ptr() % 8:
+        raise self.refusal(ids)
     self.reserve(steps)
-    self.options[0] = max(temperature, torch.finfo(torch.float32).tiny) if temperature else 0.0
-    self.options[1] = top_p
+    if numbers is not None:
+        self.options[0] = max(temperature, torch.finfo(torch.float32).tiny) if temperature else 0.0
+        self.options[1] = top_p
     useful = 1 if openmp() is None or forked() else self.batch * self.size // THREAD
     threads = max(1, min(torch.get_num_threads(), useful))
     if threads not in self.jobs:
@@ -604,6 +631,9 @@ def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numb
     job[IDS], job[LOGITS], job[NUMBERS], job[SEEN] = index(ids), index(logits), index(numbers), self.length
     place = job.buffer_info()[0]
     task.ctypes(place) if threads == 1 else openmp().GOMP_parallel(task.address, place, threads, 0)
+    if job[WRONG]:
+        job[WRONG] = 0
+        raise self.refusal(ids)
     self.length += steps
 
 # %% ../../nbs/13a_models.decoder.ipynb #f9c2df47
