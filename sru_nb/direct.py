@@ -143,7 +143,8 @@ def backward(
             grad_y = product(grad_u, weight.t()).view(*a.x.shape[:2], len(weight))
     if a.y is None and grad_y is not None:
         grad_x, grad_y = grad_y if grad_x is None else grad_x.add_(grad_y), None
-    return grad_x, grad_y, grad_weight, *(grads[name].sum(0).flatten() for name in ("weight_c", "bias")), grads["c0"]
+    of_batch = (grads[name] if a.x.shape[1] == 1 else grads[name].sum(0) for name in ("weight_c", "bias"))
+    return grad_x, grad_y, grad_weight, *(grad.flatten() for grad in of_batch), grads["c0"]
 
 # %% ../nbs/09_direct.ipynb #c355ca3d
 class DirectLayer(torch.autograd.Function):
