@@ -18,7 +18,7 @@ from numba.extending import intrinsic, register_jitable
 from torch import exp, nn, sqrt, tanh
 from torch.nn import functional as F
 
-from .kernels.cpu import load, store
+from .kernels.cpu import LEAST, load, store, wide_vectors
 from .matmul import Linear
 from .models.language import UNITS
 from .recurrence import sigmoids
@@ -177,6 +177,7 @@ class RGLRU(nn.Module):
 @register_jitable
 def selective_forward(dt, x, b, c, a, y, h, rows, _, sizes, part):
     "dt, x (L, B, d), b, c (L, B, N), a (N, d); y (L, B, d), h (L, B, N, d), the state (B, N, d)."
+    wide_vectors()
     (L, B, d, N), (begin, end, left, right) = sizes[:4], part
     state = rows[0]
     zero = state.dtype.type(0)
@@ -205,9 +206,10 @@ def add_any(typingctx, total, value):
 @register_jitable
 def selective_backward(grad_y, dt, x, b, c, a, h, h0, grad_dt, grad_x, grad_b, grad_c, grad_a, rows, _, sizes, part):
     "As `selective_forward`; b and c get a gradient for each 64 columns, since several threads may share a row."
+    wide_vectors()
     (L, B, d, N, lines), (begin, end, left, right) = sizes[:5], part
     carry = rows[0]
-    zero = carry.dtype.type(0)
+    zero, least = carry.dtype.type(0), carry.dtype.type(LEAST[carry.itemsize // 8])
     for t_backward in range(L):
         t = L - 1 - t_backward
         for i in range(begin, end):
@@ -229,7 +231,8 @@ def selective_backward(grad_y, dt, x, b, c, a, h, h0, grad_dt, grad_x, grad_b, g
                     store(grad_dt, row + j, load(grad_dt, row + j, 1) + to_log * a_j + g * value * b_n, 1)
                     store(grad_x, row + j, load(grad_x, row + j, 2) + g * step * b_n, 2)
                     store(grad_a, S + j, load(grad_a, S + j, 9) + to_log * step, 9)
-                    store(carry, S + j, g * keep, 0)
+                    g *= keep
+                    store(carry, S + j, zero if abs(g) < least else g, 0)
                 store(grad_b, (few + n) * lines + left // 64, to_b, 10)
                 store(grad_c, (few + n) * lines + left // 64, to_c, 10)
 

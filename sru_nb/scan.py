@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from numba.extending import overload, register_jitable
 
-from .kernels.cpu import edition_of, launch, load, store, task_of
+from .kernels.cpu import LEAST, edition_of, launch, load, store, task_of, wide_vectors
 
 # %% ../nbs/07_scan.ipynb #303ba6c2
 class Formula(NamedTuple):
@@ -114,6 +114,7 @@ def kernels_of(
 
     @register_jitable
     def forward(u, x, p, h, rows, _, sizes, part):
+        wide_vectors()
         (L, B, d), (begin, end, left, right), state = sizes[:3], part, rows[0]
         zero = state.dtype.type(0)
         for t in range(L):
@@ -128,8 +129,9 @@ def kernels_of(
 
     @register_jitable
     def backward(grad_h, h, h0, u, x, p, grad_u, grad_x, grad_p, rows, _, sizes, part):
+        wide_vectors()
         (L, B, d), (begin, end, left, right), carry = sizes[:3], part, rows[0]
-        zero = carry.dtype.type(0)
+        zero, least = carry.dtype.type(0), carry.dtype.type(LEAST[carry.itemsize // 8])
         for t_backward in range(L):
             t = L - 1 - t_backward
             for b in range(begin, end):
@@ -145,7 +147,8 @@ def kernels_of(
                         store(grad_x, row + j, to_x, 6)
                     if p is not None:
                         store(grad_p, S + j, load(grad_p, S + j, 7) + to_p, 7)
-                    store(carry, S + j, g * a, 0)
+                    g *= a
+                    store(carry, S + j, zero if abs(g) < least else g, 0)
 
     return known(forward, backward, parts=tuple(formula[:2]))
 
