@@ -206,7 +206,7 @@ def test_ids_may_lie_in_memory_as_they_like_but_are_ids():
     assert Decoder(model, 3).read(ids[:0]).shape == (0, 3, 50)
     late, decoder = ids.clone(), Decoder(model, 3)
     late[-1, -1] = 50
-    for wrong in (ids - 50, ids + 50, late, ids.int(), ids[:, :2]):
+    for wrong in (ids - 50, ids + 50, late, ids.int(), ids[:, :2], ids.to("meta")):
         with raises(ValueError, "ids: "):
             decoder.read(wrong)
     assert torch.equal(decoder.read(ids), expected)  # nothing was read before

@@ -606,17 +606,18 @@ def job(self: Decoder, threads: int) -> array.array:
 @patch
 def refusal(self: Decoder, ids: torch.Tensor) -> ValueError:
     "What is wrong with ids."
-    least, most = ids.aminmax() if ids.numel() else (0, 0)
-    return ValueError(f"ids: {ids.dtype} of shape {tuple(ids.shape)}, from {least} to {most}; expected int64 (T, "
-                      f"{self.batch}), contiguous and aligned, from 0 to {self.model.vocab_size - 1}, or -1 where "
-                      "one is drawn")
+    least, most = ids.aminmax() if ids.numel() and ids.is_cpu else (0, 0)
+    return ValueError(f"ids: {ids.dtype} of shape {tuple(ids.shape)} on {ids.device}, from {least} to {most}; expected "
+                      f"int64 (T, {self.batch}) on the CPU, contiguous and aligned, from 0 to "
+                      f"{self.model.vocab_size - 1}, or -1 where one is drawn")
 
 
 @patch
 def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numbers=None, choice=(1.0, 0, 1.0)):
     "All steps of ids (T, B); or, given numbers, all but the last, and -1 is drawn, and stays if it cannot be."
     V, (temperature, top_k, top_p), steps = self.model.vocab_size, choice, len(ids) - (numbers is not None)
-    if ids.dtype != torch.long or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() or ids.data_ptr() % 8:
+    if ids.dtype != torch.long or not ids.is_cpu or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() \
+            or ids.data_ptr() % 8:
         raise self.refusal(ids)
     self.reserve(steps)
     if numbers is not None:
