@@ -18,7 +18,7 @@ from numba.extending import intrinsic, register_jitable
 from torch import exp, nn, sqrt, tanh
 from torch.nn import functional as F
 
-from .kernels.cpu import LEAST, fade, load, store, wide_vectors
+from .kernels.cpu import fade, load, store, wide_vectors
 from .matmul import Linear
 from .models.language import UNITS
 from .recurrence import sigmoids
@@ -209,7 +209,7 @@ def selective_backward(grad_y, dt, x, b, c, a, h, h0, grad_dt, grad_x, grad_b, g
     wide_vectors()
     (L, B, d, N, lines), (begin, end, left, right) = sizes[:5], part
     carry = rows[0]
-    zero, least = carry.dtype.type(0), carry.dtype.type(LEAST[carry.itemsize // 8])
+    zero = carry.dtype.type(0)
     for t_backward in range(L):
         t = L - 1 - t_backward
         for i in range(begin, end):
@@ -231,7 +231,7 @@ def selective_backward(grad_y, dt, x, b, c, a, h, h0, grad_dt, grad_x, grad_b, g
                     store(grad_dt, row + j, load(grad_dt, row + j, 1) + to_log * a_j + g * value * b_n, 1)
                     store(grad_x, row + j, load(grad_x, row + j, 2) + g * step * b_n, 2)
                     store(grad_a, S + j, load(grad_a, S + j, 9) + to_log * step, 9)
-                    store(carry, S + j, fade(g * keep, least), 0)
+                    store(carry, S + j, fade(g * keep), 0)
                 store(grad_b, (few + n) * lines + left // 64, to_b, 10)
                 store(grad_c, (few + n) * lines + left // 64, to_c, 10)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from numba.extending import overload, register_jitable
 
-from .kernels.cpu import LEAST, edition_of, fade, launch, load, store, task_of, wide_vectors
+from .kernels.cpu import edition_of, fade, launch, load, store, task_of, wide_vectors
 
 # %% ../nbs/07_scan.ipynb #303ba6c2
 class Formula(NamedTuple):
@@ -116,14 +116,14 @@ def kernels_of(
     def forward(u, x, p, h, rows, _, sizes, part):
         wide_vectors()
         (L, B, d), (begin, end, left, right), state = sizes[:3], part, rows[0]
-        zero, least = state.dtype.type(0), state.dtype.type(LEAST[state.itemsize // 8])
+        zero = state.dtype.type(0)
         for t in range(L):
             for b in range(begin, end):
                 row, S = (t * B + b) * d, b * d
                 for j in range(left, right):
                     a, new = coefficients(load_all(u, row * k + j, d), zero if x is None else load(x, row + j, 4),
                                           zero if p is None else load(p, j, 5))
-                    now = fade(a * load(state, S + j, 0) + new, least)
+                    now = fade(a * load(state, S + j, 0) + new)
                     store(h, row + j, now, 1)
                     store(state, S + j, now, 0)
 
@@ -131,7 +131,7 @@ def kernels_of(
     def backward(grad_h, h, h0, u, x, p, grad_u, grad_x, grad_p, rows, _, sizes, part):
         wide_vectors()
         (L, B, d), (begin, end, left, right), carry = sizes[:3], part, rows[0]
-        zero, least = carry.dtype.type(0), carry.dtype.type(LEAST[carry.itemsize // 8])
+        zero = carry.dtype.type(0)
         for t_backward in range(L):
             t = L - 1 - t_backward
             for b in range(begin, end):
@@ -147,7 +147,7 @@ def kernels_of(
                         store(grad_x, row + j, to_x, 6)
                     if p is not None:
                         store(grad_p, S + j, load(grad_p, S + j, 7) + to_p, 7)
-                    store(carry, S + j, fade(g * a, least), 0)
+                    store(carry, S + j, fade(g * a), 0)
 
     return known(forward, backward, parts=tuple(formula[:2]))
 

@@ -280,7 +280,7 @@ def step_units(f, u, source, scale, vectors, bias, apart, c, h, use_tanh, d, lef
 
 @jitable
 def advance(f, u, source, scale, vectors, bias, apart, c, h, use_tanh, d, left, right):
-    "`step_units`, compiled once with tanh and once without: a vector would compute it for nothing."
+    "`step_units`, compiled once with tanh and once without."
     if use_tanh:
         step_units(f, u, source, scale, vectors, bias, apart, c, h, True, d, left, right)
     else:
