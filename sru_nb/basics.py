@@ -73,7 +73,7 @@ def check_choice(
 
 
 def check_text(
-    where: str,  # the text stands: a file and its line, a column
+    where: str,  # the text was found: a file and its line, a column
     text: str,
 ) -> str:  # the text
     "Refuse half a character, a lone surrogate."
@@ -87,7 +87,7 @@ def patch(
     *,
     prop: bool = False,  # as a property
 ):
-    "Add a function to the class of its first argument; its own name keeps what it held."
+    "Add a function to the class of its first argument; its own name keeps its previous value."
     if method is None:
         return lambda method: patch(method, prop=prop)
     cls = next(iter(typing.get_type_hints(method).values()))
@@ -101,7 +101,7 @@ def sync(
 ):
     "Wait until a file, or the entries of a folder, are on the disk."
     if os.name == "nt" and os.path.isdir(path):
-        return  # Windows cannot open a folder, and needs no such call
+        return  # Windows cannot open a folder, and needs no flush
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -113,7 +113,7 @@ def sync(
 def replacing(
     path: str | Path,  # the file to write; its folder exists
 ):  # yields the path to write to
-    "Write a file whole or not at all: the block writes to another name, which is renamed when the block has ended."
+    "Write a file whole or not at all: the block writes to another name, which is renamed when the block ends."
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -173,7 +173,7 @@ def own_memory(
 def evaluating(
     model,  # torch.nn.Module
 ):  # yields the model
-    "Put a model into evaluation mode; afterwards every module of it has its own mode again."
+    "Put a model into evaluation mode; afterwards every module returns to its previous mode."
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -187,7 +187,7 @@ _forked = False
 
 
 def note_fork():
-    "What a forked child does first."
+    "Called first in a forked child."
     global _forked
     _forked = True
 
@@ -201,16 +201,16 @@ def was_forked() -> bool:
     return _forked
 
 # %% ../nbs/00a_basics.ipynb #f804899e
-KEPT = {}  # name -> (read, restore): functions for the choices of a module, as JSON holds them
+KEPT = {}  # name -> (read, restore): functions for the choices of a module, as values for JSON
 
 
 def read_kept() -> dict:  # name -> choices
-    "The choices of all modules that are loaded."
+    "The choices of all loaded modules."
     return {name: read() for name, (read, _) in KEPT.items()}
 
 
 def restore_kept(
-    choices: dict,  # of `read_kept`
+    choices: dict,  # from `read_kept`
 ):
     "Make the same choices again."
     for name in choices.keys() & KEPT.keys():
@@ -253,11 +253,11 @@ def in_notebook() -> bool:
 
 
 class Progress:
-    "A line about what goes on, updated in place or printed now and then."
+    "A line of progress, updated in place or printed now and then."
 
     def __init__(
         self,
-        mode: str | None = None,  # "line", "plain" or "off"; None: of SRU_NB_PROGRESS, or as fits the output
+        mode: str | None = None,  # "line", "plain" or "off"; None: from SRU_NB_PROGRESS, or to suit the output
         stream=None,  # a text file; None: standard output
     ):
         mode = mode or os.environ.get("SRU_NB_PROGRESS") or None

@@ -16,9 +16,9 @@ from torch.autograd import forward_ad
 
 # %% ../nbs/00b_compat.ipynb #f9e3d336
 def find(
-    path: str,  # below torch
-):  # what is there; None if nothing is
-    "What PyTorch has under a name."
+    path: str,  # of names below torch
+):  # None if there is none
+    "The object at a path in PyTorch."
     value = torch
     for name in path.split("."):
         value = getattr(value, name, None)
@@ -34,13 +34,13 @@ FOREACH_MUL = find("_foreach_mul_")
 GLOBAL_HOOKS = find("nn.modules.module._has_any_global_hook")
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 COMPILED_CALL = "_compiled_call_impl"  # of a module after `module.compile()`
-DISPATCH_MODES = find("_C._len_torch_dispatch_stack")  # how many are at work
+DISPATCH_MODES = find("_C._len_torch_dispatch_stack")  # how many are active
 FUNCTION_MODES = find("_C._len_torch_function_stack")
-NO_FUNCTION = find("_C._disabled_torch_function_impl")  # what a subclass of tensors does without rules for it
-INT8_LINEAR = find("ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32")  # without these no weights of 8 bits
+NO_FUNCTION = find("_C._disabled_torch_function_impl")  # what a tensor subclass does for functions without a rule
+INT8_LINEAR = find("ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32")  # without these no 8-bit weights
 INT8_WEIGHT = find("_make_per_channel_quantized_tensor")
-BFLOAT16_PRODUCTS = find("ops.mkldnn._is_mkldnn_bf16_supported")  # without it none of 16
-VNNI = find("cpu._is_vnni_supported")  # without it products of 8 bits have fewer steps
+BFLOAT16_PRODUCTS = find("ops.mkldnn._is_mkldnn_bf16_supported")  # without it no 16-bit ones
+VNNI = find("cpu._is_vnni_supported")  # without it inputs of 8-bit products have fewer steps
 
 # %% ../nbs/00b_compat.ipynb #6e16a497
 def transforms_active() -> bool:
@@ -63,7 +63,7 @@ def forward_mode() -> bool:
     level = getattr(forward_ad, FORWARD_LEVEL, None)
     if level is not None:
         return level >= 0
-    try:  # only within such a level
+    try:  # works only within such a level
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
     except RuntimeError:
         return False

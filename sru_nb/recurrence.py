@@ -40,7 +40,7 @@ class Argument(NamedTuple):
     shape: str  # of: L steps, B batch, n directions, k products, d units; nd = n * d
     gradient: bool = False  # whether it gets one; else it is a constant
     optional: bool = False  # whether it may be None
-    rows: tuple = ()  # of a parameter: the letters of `step` that its rows are
+    rows: tuple = ()  # of a parameter: the letters of `step` that its rows provide
     kind: str = "Tensor"  # its type in PyTorch's schema
 
 
@@ -62,7 +62,7 @@ GRADIENTS = tuple(name for name, argument in ARGUMENTS.items() if argument.gradi
 PARAMETERS = {name: argument.rows for name, argument in ARGUMENTS.items() if argument.rows}
 LETTERS = sum(PARAMETERS.values(), ())  # the last arguments of `step`
 Arguments = namedtuple("Arguments", ARGUMENTS, defaults=[False if a.kind == "bool" else None for a in
-                                                         list(ARGUMENTS.values())[4:]])  # c0 and what follows it
+                                                         list(ARGUMENTS.values())[4:]])  # c0 and those after it
 
 
 def shape_of(
@@ -87,8 +87,8 @@ def letters(
         highway = highway if a.scale_x is None else highway * a.scale_x.to(compute)
     if a.mask_c is not None:
         m = a.mask_c.to(compute).view(B, n, d)
-    values = [u.new_ones(len(its_rows), n, d) if getattr(a, name) is None else getattr(a, name).to(compute)
-              for name, its_rows in PARAMETERS.items()]
+    values = [u.new_ones(len(names), n, d) if getattr(a, name) is None else getattr(a, name).to(compute)
+              for name, names in PARAMETERS.items()]
     rows = [row for value in values for row in value]  # (n, d) each
 
     def at(t, j):
@@ -109,9 +109,9 @@ def recurrence(
     "SRU's recurrence as a loop over time (Lei et al. 2018, equations 1-4), differentiable by autograd."
     a = Arguments(*arguments, **named)
     (L, B, n, _, d), compute, at = a.u.shape, torch.promote_types(a.u.dtype, torch.float32), letters(a)
-    state, h, every, last = a.c0.to(compute).view(B, n, d), [], [], []
+    c0, h, states, last = a.c0.to(compute).view(B, n, d), [], [], []
     for j in range(n):
-        c, h_j, c_j = state[:, j], [None] * L, [None] * L
+        c, h_j, c_j = c0[:, j], [None] * L, [None] * L
         for t in reversed(range(L)) if j else range(L):
             h_j[t], c_j[t] = step(c=c, **at(t, j))
             if a.mask_pad is not None:
@@ -119,10 +119,10 @@ def recurrence(
                 h_j[t], c_j[t] = torch.where(pad, 0, h_j[t]), torch.where(pad, c, c_j[t])
             c = c_j[t]
         last.append(c)
-        for rows, steps in ((h, h_j), (every, c_j)):
+        for rows, steps in ((h, h_j), (states, c_j)):
             rows.append(torch.stack(steps) if L else a.u[:, :, j, 0].to(compute))  # (L, B, d)
-    h, every, last = (torch.cat(rows, -1) for rows in (h, every, last))
-    return h.to(a.u.dtype), last.to(a.c0.dtype), every.to(a.u.dtype)
+    h, states, last = (torch.cat(rows, -1) for rows in (h, states, last))
+    return h.to(a.u.dtype), last.to(a.c0.dtype), states.to(a.u.dtype)
 
 # %% ../nbs/01_recurrence.ipynb #b3bafc73
 VARIANTS = {
@@ -152,30 +152,30 @@ def make_case(
     device: str | torch.device = "cpu",
 ) -> dict:  # arguments of `recurrence`
     "Random inputs of `recurrence` for one variant; tensors to differentiate require gradients."
-    o = dict(k=3, skip=True, use_tanh=False, v=False, pad=False, directions=1, plain=False) | VARIANTS[variant]
+    options = dict(k=3, skip=True, use_tanh=False, v=False, pad=False, directions=1, plain=False) | VARIANTS[variant]
     generator, state = torch.Generator().manual_seed(seed), torch.promote_types(dtype, torch.float32)
-    sizes = dict(L=L, B=B, n=o["directions"], k=o["k"], d=d)
+    sizes = dict(L=L, B=B, n=options["directions"], k=options["k"], d=d)
 
     def rand(name, dtype=state):
         value = torch.randn(*shape_of(name, **sizes), generator=generator, dtype=torch.float64)
         return value.to(device, dtype).requires_grad_()
 
-    case = dict.fromkeys(ARGUMENTS) | dict(u=rand("u", dtype), use_tanh=o["use_tanh"])
-    if o["k"] == 3 and o["skip"]:
+    case = dict.fromkeys(ARGUMENTS) | dict(u=rand("u", dtype), use_tanh=options["use_tanh"])
+    if options["k"] == 3 and options["skip"]:
         case["x"] = rand("x", dtype)
     case |= {name: rand(name) for name in ("weight_c", "bias", "c0")}
-    if not o["plain"]:
+    if not options["plain"]:
         case["scale_x"] = torch.full((1,), 1.7, dtype=state, device=device)
         keep = torch.rand(shape_of("mask_c", **sizes), generator=generator) < 0.7
         case["mask_c"] = (keep / 0.7).to(device, state)
-    if o["v"]:
+    if options["v"]:
         case["v"] = rand("v", dtype)
-    if o["pad"]:  # ragged ends, and one hole in the middle
+    if options["pad"]:  # ragged ends, and one hole in the middle
         lengths = torch.randint(0, L + 1, (B,), generator=generator)
         pad = torch.arange(L)[:, None] >= lengths
         case["mask_pad"] = (pad | (torch.rand(L, B, generator=generator) < 0.1)).to(device)
-    for name in PARAMETERS:  # one that not every variant has
-        if case[name] is None and o.get(name):
+    for name in PARAMETERS:  # one that only some variants have
+        if case[name] is None and options.get(name):
             case[name] = rand(name)
     return case
 
@@ -201,7 +201,7 @@ def contiguous(
     tensor: torch.Tensor | None,
     dtype: torch.dtype | None = None,  # None: its own
 ) -> torch.Tensor | None:
-    "The same values, contiguous and of one dtype; copied only where they are not."
+    "The same values, contiguous and of this dtype; copied only where necessary."
     if tensor is None:
         return None
     tensor = tensor if dtype is None or tensor.dtype == dtype else tensor.to(dtype)
@@ -230,7 +230,7 @@ def empty_gradients(
     B, n, _, d = a.u.shape[1:]
     return {name: None if like is None else like.new_empty(like.shape)
             for name, like in (("u", a.u), ("x", a.x), ("v", a.v))} | {
-        name: a.c0.new_empty(B, len(its_letters), n, d) for name, its_letters in PARAMETERS.items()}
+        name: a.c0.new_empty(B, len(names), n, d) for name, names in PARAMETERS.items()}
 
 
 def gradients_in_order(
@@ -255,21 +255,21 @@ def recurrence_backward(
     "Gradients of `recurrence`, derived by hand; each in the shape and dtype of its input."
     a = Arguments(*arguments, **named)
     (L, B, n, k, d), compute, at = a.u.shape, torch.promote_types(a.u.dtype, torch.float32), letters(a)
-    grad_h, every = (rows.to(compute).view(L, B, n, d) for rows in (grad_h, c))
-    first, carry = (rows.to(compute).view(B, n, d) for rows in (a.c0, grad_last.clone()))
+    grad_h, states = (rows.to(compute).view(L, B, n, d) for rows in (grad_h, c))
+    c0, carry = (rows.to(compute).view(B, n, d) for rows in (a.c0, grad_last.clone()))
     grads = torch.zeros(4 + len(LETTERS), L, B, n, d, dtype=compute, device=a.u.device)
     for j in range(n):
         order = list(reversed(range(L)) if j else range(L))  # of the forward pass
         for t, before in reversed(list(zip(order, [None, *order]))):
-            before = first[:, j] if before is None else every[before, :, j]
-            d_c, *rest = step_backward(grad_h[t, :, j], carry[:, j], every[t, :, j], c=before, one=1, **at(t, j))
+            before = c0[:, j] if before is None else states[before, :, j]
+            d_c, *rest = step_backward(grad_h[t, :, j], carry[:, j], states[t, :, j], c=before, one=1, **at(t, j))
             if a.mask_pad is not None:
                 pad = a.mask_pad[t, :, None]
                 d_c, rest = torch.where(pad, carry[:, j], d_c), [torch.where(pad, 0, grad) for grad in rest]
             carry[:, j], grads[:, t, :, j] = d_c, torch.stack(rest)
     grad_x = grads[3] if a.scale_x is None else grads[3] * a.scale_x.to(compute)
     rows = iter(grads[4:].sum(1))  # (B, n, d) each
-    sums = {name: torch.stack([next(rows) for _ in its_letters], 1) for name, its_letters in PARAMETERS.items()}
+    sums = {name: torch.stack([next(rows) for _ in names], 1) for name, names in PARAMETERS.items()}
     return gradients_in_order(
         a, **sums, u=grads[:k].movedim(0, 3), x=None if a.x is None else grad_x.flatten(2),
         c0=carry.flatten(1), v=None if a.v is None else grads[4:6].movedim(0, 3))

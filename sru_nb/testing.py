@@ -42,11 +42,11 @@ def relative_error(
 
 def close(
     actual,  # tensor, array or number under test
-    expected,  # what it is to be
+    expected,  # what it should be
     tol: float | None = None,  # largest relative error; None: by dtype, from `TOLERANCE`
     name: str = "value",  # named in the message
 ):
-    "Assert the same shape, dtype and NaN-freeness, and an error of at most `tol`."
+    "Assert the same shape and dtype, finite values, and an error of at most `tol`."
     actual, expected = torch.as_tensor(actual), torch.as_tensor(expected)
     assert actual.shape == expected.shape, f"{name}: shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
     assert actual.dtype == expected.dtype, f"{name}: dtype {actual.dtype}, expected {expected.dtype}"
@@ -105,22 +105,22 @@ def poisoned():
 # %% ../nbs/00_testing.ipynb #2b8169b7
 def kept_bytes(
     module: torch.nn.Module,
-    *inputs,  # of its forward pass
+    *inputs,  # to its forward pass
     **options,
 ) -> int:
     "Bytes of activations that a forward pass keeps for the backward pass, each piece of memory counted once."
-    own, kept = {p.untyped_storage().data_ptr() for p in module.parameters()}, {}
+    parameters, saved = {p.untyped_storage().data_ptr() for p in module.parameters()}, {}
 
-    def note(a):
+    def record(a):
         storage = a.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes(), a  # held, so that no address is used twice
+        if storage.data_ptr() not in parameters:
+            saved[storage.data_ptr()] = storage.nbytes(), a  # kept alive, so that no address is used twice
         return a
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda a: a):
+    with torch.autograd.graph.saved_tensors_hooks(record, lambda a: a):
         output = module(*inputs, **options)
     del output
-    return sum(size for size, _ in kept.values())
+    return sum(size for size, _ in saved.values())
 
 # %% ../nbs/00_testing.ipynb #4426b86d
 def some_text(
@@ -147,9 +147,9 @@ class Wrapper(torch.nn.Module):
 
 # %% ../nbs/00_testing.ipynb #33ed9ac9
 def repeats(
-    count: int,  # for a figure that is read
+    count: int,  # where the figure is read
 ) -> int:  # 2 where the environment says SRU_NB_TESTS=off
-    "How often a notebook measures."
+    "How many times a notebook measures."
     return min(count, 2) if os.environ.get("SRU_NB_TESTS") == "off" else count
 
 
@@ -157,7 +157,7 @@ def median_ms(
     function: Callable,  # without arguments
     repeat: int = 7,  # an odd number
 ) -> float:  # milliseconds
-    "The median time of a call, after two that do not count where figures are read."
+    "The median time of a call, after two warm-up calls where figures are read."
     times = []
     for _ in range(repeats(repeat + 2)):
         begin = time.perf_counter()
@@ -181,39 +181,39 @@ sys.argv = arguments
 try:
     runpy.run_path(arguments[0], run_name="__main__")
 finally:
-    atexit._run_exitfuncs()  # a forked process leaves them out
+    atexit._run_exitfuncs()  # a forked process skips these
 """
 
 
 def run_forked(
     program: str,  # its text
     *arguments,
-    folder: Path,  # where it is written and begins
+    folder: Path,  # where it is written and run
     timeout: float = 120,  # seconds
     **environment: str,
-) -> subprocess.CompletedProcess:  # with what it printed
-    "Run a program in a process of its own that need not import PyTorch anew."
+) -> subprocess.CompletedProcess:  # with its output
+    "Run a program in a process of its own, without importing PyTorch again."
     path = Path(folder) / "program.py"
     path.write_text(program)
-    words, environment = [str(path), *map(str, arguments)], os.environ | environment
+    command, environment = [str(path), *map(str, arguments)], os.environ | environment
     if not hasattr(os, "fork"):
-        return subprocess.run([sys.executable, *words], cwd=folder, env=environment, text=True, capture_output=True,
+        return subprocess.run([sys.executable, *command], cwd=folder, env=environment, text=True, capture_output=True,
                               timeout=timeout)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
-    with tempfile.TemporaryDirectory() as other:
-        begin, *printed = (Path(other) / name for name in ("begin.py", "stdout", "stderr"))
+    with tempfile.TemporaryDirectory() as scratch:
+        begin, *printed = (Path(scratch) / name for name in ("begin.py", "stdout", "stderr"))
         for file in printed:
             file.touch()
         begin.write_text(BEGIN)
-        given = dict(arguments=words, folder=str(folder), environment=environment, printed=list(map(str, printed)))
-        process = context.Process(target=runpy.run_path, args=(str(begin), given))
+        names = dict(arguments=command, folder=str(folder), environment=environment, printed=list(map(str, printed)))
+        process = context.Process(target=runpy.run_path, args=(str(begin), names))
         process.start()
         process.join(timeout)
         if process.is_alive():
             process.kill()
-            raise subprocess.TimeoutExpired(words, timeout)
-        return subprocess.CompletedProcess(words, process.exitcode, *(file.read_text() for file in printed))
+            raise subprocess.TimeoutExpired(command, timeout)
+        return subprocess.CompletedProcess(command, process.exitcode, *(file.read_text() for file in printed))
 
 # %% ../nbs/00_testing.ipynb #4cf30d00
 def find_cases(
@@ -223,7 +223,7 @@ def find_cases(
     def reason(marks):
         return next((m.kwargs.get("reason", "") for m in marks if m.name == "skipif" and m.args[0]), None)
 
-    whole, axes = reason(getattr(test, "pytestmark", [])), []
+    skip_all, axes = reason(getattr(test, "pytestmark", [])), []
     for mark in getattr(test, "pytestmark", []):
         if mark.name == "parametrize":
             names = [n.strip() for n in mark.args[0].split(",")] if isinstance(mark.args[0], str) else mark.args[0]
@@ -231,15 +231,15 @@ def find_cases(
                     (v if len(names) > 1 else (v,), None) for v in mark.args[1]]
             axes.append([(dict(zip(names, row)), reason) for row, reason in rows])
     return [({k: v for part, _ in case for k, v in part.items()},
-             next((why for why in (whole, *(why for _, why in case)) if why is not None), None))
+             next((why for why in (skip_all, *(why for _, why in case)) if why is not None), None))
             for case in itertools.product(*axes)]
 
 # %% ../nbs/00_testing.ipynb #3f54e62e
 def run_tests(
     *tests,  # pytest functions
 ):
-    "Run pytest functions in a notebook: every parametrised case, `tmp_path` given; print one line each."
-    if os.environ.get("SRU_NB_TESTS") == "off":  # for a program that has them run by pytest already
+    "Run pytest functions in a notebook: every parametrised case, with `tmp_path`; print one line each."
+    if os.environ.get("SRU_NB_TESTS") == "off":  # for a program that has pytest run them already
         print(f"{len(tests)} tests left to pytest")
         return
     for test in tests:

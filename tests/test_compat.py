@@ -12,7 +12,7 @@ from sru_nb.testing import close_all, run_tests
 
 
 def use_them(missing):
-    "Call every function that looks a private name up."
+    "Call every function that looks up a private name."
     seen = []
 
     def look(a):
