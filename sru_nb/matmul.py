@@ -50,35 +50,35 @@ def engines() -> tuple[str, ...]:
 
 
 @functools.cache
-def wanted() -> str:  # the name of an engine; "auto": what is measured
-    "What the environment variable SRU_NB_MATMUL asks for."
+def wanted() -> str:  # the name of an engine; "auto": by measurement
+    "The choice in the environment variable SRU_NB_MATMUL."
     name = check_choice("SRU_NB_MATMUL", os.environ.get("SRU_NB_MATMUL", "auto"), ("auto", *ENGINES))
     if name not in ("auto", *engines()):
         raise RuntimeError(f"SRU_NB_MATMUL={name!r}, but this build of PyTorch does not offer it")
     return name
 
 # %% ../nbs/05_matmul.ipynb #1b545c0a
-CALL = 25e-6  # seconds that an operation of ours takes longer than one of PyTorch's, with its part of backward
+CALL = 25e-6  # seconds that a call of our operation takes longer than PyTorch's, with its part of the backward pass
 
 
 def take_turns(
     a: torch.Tensor,
     b: torch.Tensor,
     turns: int = 6,
-    seconds: float = 0.05,  # that the turns take at least
+    seconds: float = 0.05,  # at least, for all turns
     enough: float = 0.3,  # seconds after which three turns will do
 ) -> dict[str, float]:  # engine -> seconds
-    "The shortest time in which each engine multiplies a and b; one that is far behind is called no more."
+    "The shortest time in which each engine multiplies a and b; one that is far behind is dropped."
     best, running, begin = {}, engines(), time.perf_counter()
     with torch.no_grad():
         for turn in range(100):
             for name in running:
                 start = time.perf_counter()
                 ENGINES[name](a, b)
-                best[name] = min(time.perf_counter() - start, best[name] if turn > 1 else math.inf)  # the first is lost
+                best[name] = min(time.perf_counter() - start, best[name] if turn > 1 else math.inf)  # without the first
             running = [name for name in running if best[name] < 3 * min(best.values())]
-            taken = time.perf_counter() - begin
-            if turn + 1 >= (3 if taken > enough else turns) and taken > seconds:
+            elapsed = time.perf_counter() - begin
+            if turn + 1 >= (3 if elapsed > enough else turns) and elapsed > seconds:
                 break
     return best
 
@@ -110,15 +110,15 @@ def measure(
 # %% ../nbs/05_matmul.ipynb #a6fdfdb8
 @functools.cache
 def machine() -> str:
-    "What the choices hold for: the processor and the build of PyTorch."
+    "What the choices are valid for: the processor and the build of PyTorch."
     names = ("vendor_id", "cpu family", "model", "model name", "stepping", "CPU implementer", "CPU part")
     try:
         with open("/proc/cpuinfo") as file:
             lines = [line.partition(":") for line, _ in zip(file, range(30))]
     except OSError:  # not Linux
         lines = [("model", ":", platform.processor())]
-    found = {name.strip(): value.strip() for name, _, value in lines if name.strip() in names}
-    return " ".join([*found.values(), torch.backends.cpu.get_cpu_capability(), f"PyTorch {torch.__version__}"])
+    fields = {name.strip(): value.strip() for name, _, value in lines if name.strip() in names}
+    return " ".join([*fields.values(), torch.backends.cpu.get_cpu_capability(), f"PyTorch {torch.__version__}"])
 
 
 def choices_file() -> Path | None:
@@ -136,12 +136,12 @@ def choices_file() -> Path | None:
 
 
 def known_choices(path: Path) -> dict:  # machine -> class -> engine
-    "What a file of choices says; nothing, if it is not there or something else."
+    "The choices in a file; none if it is missing or holds something else."
     try:
-        found = json.loads(path.read_bytes())
+        data = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return {name: value for name, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}
+    return {name: value for name, value in data.items() if isinstance(value, dict)} if isinstance(data, dict) else {}
 
 # %% ../nbs/05_matmul.ipynb #74f2961f
 def name_of(kind: tuple) -> str:  # such as "4096 512 1024 nt 2"
@@ -160,25 +160,25 @@ def look_up(
     name: str,  # of a class
     measured: Callable[[], str],  # -> an engine
 ) -> str:  # an engine
-    "The choice that is on the disk; else measure, one process at a time, and write it there."
+    "The choice on the disk; if there is none, measure, one process at a time, and write it there."
     from filelock import FileLock
     path, engine = choices_file(), None
     if path is None:
         return measured()
     try:
         with FileLock(f"{path}.lock", timeout=20):
-            known = known_choices(path)
-            here = known.get(machine(), {})
+            choices = known_choices(path)
+            here = choices.get(machine(), {})
             engine = here[name] if here.get(name) in engines() else measured()
             if engine != here.get(name):
-                write_json(path, known | {machine(): here | {name: engine}})
-    except (OSError, NotImplementedError):  # a full disk, one without locks, a lock that is not given back
+                write_json(path, choices | {machine(): here | {name: engine}})
+    except (OSError, NotImplementedError):  # a full disk, one without locks, a lock that is not released
         engine = engine or measured()
     return engine
 
 # %% ../nbs/05_matmul.ipynb #6c0bd81f
-ROWS, WORK = 16, 1 << 22  # with fewer rows or multiplications a product is the default's
-chosen, plain = {}, {}  # class -> engine; class and whether there are gradients -> whether the default makes everything
+ROWS, WORK = 16, 1 << 22  # with fewer rows or multiplications a product goes to the default
+chosen, plain = {}, {}  # class -> engine; class and whether there are gradients -> whether the default computes all
 
 
 def kind(a: torch.Tensor, b: torch.Tensor) -> tuple:
@@ -203,7 +203,7 @@ def engine(a: torch.Tensor, b: torch.Tensor) -> str:  # its name
 
 
 def is_plain(a: torch.Tensor, b: torch.Tensor) -> bool:
-    "Whether the default makes a @ b and the gradients that will be asked for."
+    "Whether the default computes a @ b and the gradients that will be needed."
     key = kind(a, b), torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     if key not in plain:
         grad = torch.empty(a.shape[0], b.shape[1], device="meta")
@@ -213,14 +213,14 @@ def is_plain(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 # %% ../nbs/05_matmul.ipynb #9b054e34
 def keep_choices() -> dict:
-    "What this process multiplies with, as JSON holds it."
+    "What this process multiplies with, as values for JSON."
     return {"machine": machine(), "wanted": wanted(), "classes": {name_of(key): name for key, name in chosen.items()}}
 
 
 def take_choices(
-    kept: dict,  # of `keep_choices`
+    kept: dict,  # from `keep_choices`
 ):
-    "Multiply with these engines from now on; a warning says why that cannot be."
+    "Multiply with these engines from now on; a warning says why if that cannot be."
     there, here = (f"{machine}, SRU_NB_MATMUL={wanted}" for machine, wanted in (
         (kept["machine"], kept["wanted"]), (machine(), wanted())))
     lost = sorted(set(kept["classes"].values()) - set(engines()))
@@ -262,7 +262,7 @@ multiply.register_autograd(matmul_backward, setup_context=lambda ctx, inputs, ou
 
 # %% ../nbs/05_matmul.ipynb #6a8e8490
 def brings_its_own(a: torch.Tensor) -> bool:
-    "Whether a tensor consists of others, as a quantised or a distributed one, and so multiplies in its own way."
+    "Whether a tensor consists of others, like a quantised or a distributed one, and so multiplies in its own way."
     return type(a) not in (torch.Tensor, nn.Parameter) and hasattr(a, "__tensor_flatten__")
 
 
@@ -287,7 +287,7 @@ def matmul(
 
 # %% ../nbs/05_matmul.ipynb #730e01bd
 class LinearType(type(nn.Module)):
-    "The type of `Linear`, which a table keyed by types takes for `nn.Linear`; not those of subclasses with more to do."
+    "The type of `Linear`, equal to `nn.Linear` in a table keyed by types; subclasses with another `forward` are not."
 
     def __eq__(cls, other):
         return cls is other or other is nn.Linear and cls.forward is Linear.forward

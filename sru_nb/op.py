@@ -24,7 +24,7 @@ SCHEMA = ", ".join(f"{a.kind}{'?' if a.optional else ''} {name}" for name, a in 
 FORWARD = (*ARGUMENTS, "keep")  # what the operations take
 BACKWARD = ("grad_h", "grad_last", "c", *ARGUMENTS)
 STATES = ("h", "last", "c")  # what the first returns; the second returns gradients
-PLACE = {name: place for place, name in enumerate(ARGUMENTS) if name in TENSORS}
+PLACE = {name: index for index, name in enumerate(ARGUMENTS) if name in TENSORS}
 
 
 def by_oracle(*arguments):
@@ -47,7 +47,7 @@ recurrence_backward_op = torch.library.custom_op(
 
 # %% ../nbs/04_op.ipynb #80e99a0b
 def widen(values):
-    "float16 as float32: what the CPU computes it in."
+    "float16 as float32, in which the CPU computes."
     return [a.float() if getattr(a, "dtype", None) is torch.float16 else a for a in values]
 
 
@@ -58,7 +58,7 @@ def forward_on_cpu(*arguments):
 
     h, last, c = cpu.recurrence_forward(*widen(arguments[:-1]), keep=arguments[-1])
     dtype, last_dtype = arguments[PLACE["u"]].dtype, arguments[PLACE["c0"]].dtype
-    if h.dtype == dtype and last.dtype == last_dtype:  # even an idle call passes Python's lock on
+    if h.dtype == dtype and last.dtype == last_dtype:  # even a call that does nothing releases Python's lock
         return h, last, c
     return h.to(dtype), last.to(last_dtype), c.to(dtype)
 
@@ -125,11 +125,11 @@ def fake_backward(*arguments):
                     for value in differentiable(a).values()], a.u)
 
 # %% ../nbs/04_op.ipynb #1076707e
-FUNCTIONS = {}  # name of the operation -> what takes its place under torch.func
+FUNCTIONS = {}  # name of the operation -> what replaces it under torch.func
 
 
 def run(name, *arguments):
-    "Call an operation, or what takes its place here."
+    "Call an operation, or what replaces it here."
     return FUNCTIONS[name].apply(*arguments) if transformed() else getattr(torch.ops.sru_nb, name)(*arguments)
 
 
@@ -140,9 +140,9 @@ def save(ctx, others, arguments):
 
 
 def saved(ctx):
-    "The other tensors, and the arguments, that `save` has kept."
-    kept = ctx.saved_tensors  # once: a checkpoint computes them anew
-    others, tensors, flags = kept[:-len(TENSORS)], iter(kept[-len(TENSORS):]), iter(ctx.flags)
+    "The other tensors, and the arguments, that `save` kept."
+    stored = ctx.saved_tensors  # read once: a checkpoint recomputes them
+    others, tensors, flags = stored[:-len(TENSORS)], iter(stored[-len(TENSORS):]), iter(ctx.flags)
     return others, Arguments(*[next(tensors if name in TENSORS else flags) for name in ARGUMENTS])
 
 
@@ -206,7 +206,7 @@ recurrence_backward_op.register_autograd(second_backward, setup_context=setup_se
 
 # %% ../nbs/04_op.ipynb #fa9891ce
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # what u may be stored in
-# a call for one short sequence has no time to put the shapes together: the table becomes one expression
+# a call for one short sequence has no time to build the shapes one by one: the table becomes one expression
 tuples = ", ".join("(" + "".join(f"{size}, " for size in a.shape.split()) + ")" for a in ARGUMENTS.values())
 shapes_of = eval(f"lambda L, B, n, k, d, nd: ({tuples})")
 
@@ -226,7 +226,7 @@ def check(name, value, shape, like, dtypes=None):
 
 # %% ../nbs/04_op.ipynb #1355630f
 def sru_recurrence(
-    *arguments: torch.Tensor,  # those of `recurrence.ARGUMENTS`, in order; c0 and what follows may be left out
+    *arguments: torch.Tensor,  # those of `recurrence.ARGUMENTS`, in order; c0 and those after it may be left out
     **named: torch.Tensor,  # or by name
 ) -> tuple[torch.Tensor, torch.Tensor]:  # h (L, B, directions * d) and the last state (B, directions * d)
     "SRU's recurrence (Lei et al. 2018, equations 1-4) on the kernel of the device."
@@ -243,12 +243,12 @@ def sru_recurrence(
     values, shapes = list(a), shapes_of(L, B, n, k, d, n * d)
     if a.c0 is None:
         values[PLACE["c0"]] = u.new_zeros(B, n * d)
-    for name, place in PLACE.items():
-        value = values[place]
+    for name, index in PLACE.items():
+        value = values[index]
         if value is not None or not ARGUMENTS[name].optional:
-            check(name, value, shapes[place], u, (torch.bool,) if name == "mask_pad" else None)
+            check(name, value, shapes[index], u, (torch.bool,) if name == "mask_pad" else None)
             if value.dtype != u.dtype and name in ("x", "v"):
-                values[place] = value.to(u.dtype)
+                values[index] = value.to(u.dtype)
     if forward_mode() or torch.compiler.is_compiling() and transforms_active():
         return oracle.recurrence(*values)[:2]
     keep = transformed() or torch.is_grad_enabled() and any(
@@ -267,7 +267,7 @@ def fold(name, a, dim, N, directions, d):
 
 
 def unfold(name, a, N, directions, d):
-    "What `fold` folded, with the N in front again."
+    "The inverse of `fold`, with the N in front again."
     a = a.unflatten(-1, (N, d) if name in APART else (directions, N, d)).movedim(-2, 0)
     return a if name in APART else a.flatten(-2)
 
@@ -292,7 +292,7 @@ def map_units(call, names, outputs, info, in_dims, *arguments):
             values[name] = fold(name, a, dims[name], N, directions, d)
     results = {}
     for name, a in zip(outputs, call(*values.values())):
-        absent = a.ndim == 1  # the place of an absent gradient
+        absent = a.ndim == 1  # stands for an absent gradient
         a = a.expand(N, 0) if absent else unfold(name, a, N, directions, d)
         results[name] = (a * scale).to(a.dtype) if name == "x" and scale is not None and not absent else a
     return tuple(results.values()), (0,) * len(results)

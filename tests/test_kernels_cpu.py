@@ -153,7 +153,7 @@ MUTATIONS = {  # the pass in which it shows, the module, the text before and aft
 
 
 def broken(changed, old, new):
-    "The kernel's module with its formulas, made anew from their sources with one text replaced."
+    "The kernel's module with its formulas, rebuilt from their sources with one text replaced."
     names = ("broken", "broken.recurrence", "broken.kernels.cpu")
     modules = {name: python_types.ModuleType(name) for name in names}
     with patch.dict(sys.modules, modules):

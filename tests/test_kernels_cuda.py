@@ -25,7 +25,7 @@ import torch
 
 def resources(
     names: list[str],  # from `kernel_names`
-    arch: str = "sm_90",  # the GPU to compile for; it need not be there
+    arch: str = "sm_90",  # the GPU to compile for; it need not be present
 ) -> dict:  # name -> {"registers": of a thread, "shared": bytes of a block, "stack": bytes, "spills": bytes}
     "Compile specialisations with NVRTC and read what the assembler reports of each."
     nvrtc = load_cupy().cuda.nvrtc
@@ -177,7 +177,7 @@ class Host:
     "Runs calls on the host and keeps what they moved."
 
     def __init__(self, functions, only=None):
-        self.functions, self.only, self.moved = functions, only, []  # only: so many blocks, the last ones
+        self.functions, self.only, self.moved = functions, only, []  # only: the number of blocks, the last ones
 
     def __call__(self, call):
         first = 0 if self.only is None else max(call.blocks - self.only, 0)
@@ -202,9 +202,9 @@ def both_passes(case, incoming, width, run):
 
 def names_for(variant, dtype):
     "The two kernels of one variant, for every width."
-    o = dict(k=3, skip=True, v=False, use_tanh=False, pad=False) | VARIANTS[variant]
-    highway = 2 if o["k"] == 4 else int(o["skip"])
-    return tuple(kernel_name(kind, dtype, width, highway, o["v"], o["use_tanh"], o["pad"])
+    options = dict(k=3, skip=True, v=False, use_tanh=False, pad=False) | VARIANTS[variant]
+    highway = 2 if options["k"] == 4 else int(options["skip"])
+    return tuple(kernel_name(kind, dtype, width, highway, options["v"], options["use_tanh"], options["pad"])
                  for kind in ("forward", "backward") for width in pack_widths(dtype))
 
 
@@ -399,7 +399,7 @@ WHOLE = 433976910  # of source, options and compiler of which every specialisati
 @pytest.mark.parametrize("arch", list(GENERATIONS))
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
 def test_every_specialisation_compiles_without_spills(dtype, arch):
-    "Once for a source and a compiler; those with each pair of switches at every time."
+    "All, once for a source and a compiler; after that, those with each pair of switches."
     names, workers = kernel_names(dtype), os.cpu_count() or 1
     compiled = MACHINE, BODY, OPTIONS, load_cupy().cuda.nvrtc.getVersion()
     if (arch == "sm_80") is (dtype in (torch.float64, torch.bfloat16)):

@@ -46,17 +46,17 @@ def test_all_engines_make_the_three_products(name, M, n, m):
 
 @pytest.mark.parametrize("name", engines())
 def test_a_matrix_with_gaps_is_copied_for_onednn(name):
-    a, b, given, linear = torch.randn(256, 1024), torch.randn(512, 1024), [], ONEDNN_LINEAR
+    a, b, layouts, linear = torch.randn(256, 1024), torch.randn(512, 1024), [], ONEDNN_LINEAR
 
     def onednn(x, w, *options):
-        given.append(w.is_contiguous() or w.t().is_contiguous())
+        layouts.append(w.is_contiguous() or w.t().is_contiguous())
         return linear(x, w, *options)
 
     with forced(name), mock.patch.dict(engine.__globals__, ONEDNN_LINEAR=onednn):
         for x, w in ((a[:, :512], b[:, :512]), (a[:, ::2], b[:, ::2]),
                      (a[:1, :1].expand(256, 512), b[:, :1].expand(512, 512))):
             close(product(x, w), x @ w, tol=1e-5)
-    assert given == [True] * 3 * name.startswith("onednn")
+    assert layouts == [True] * 3 * name.startswith("onednn")
 
 
 def test_a_broadcast_gradient_equals_a_dense_one():
@@ -158,25 +158,25 @@ def test_a_linear_layer_is_quantised_as_that_of_pytorch(bias):
 
 
 def cached_in(folder):
-    "The choices lie in this folder."
+    "The choices are in this folder."
     return mock.patch.dict(os.environ, NUMBA_CACHE_DIR=str(folder))
 
 
 def test_a_choice_is_made_once_by_processes_that_start_together(tmp_path):
-    barrier, made = threading.Barrier(4), []
+    barrier, names = threading.Barrier(4), []
 
     def choose(name):
         def measured():
-            made.append(name)
+            names.append(name)
             time.sleep(0.05)
             return name
         barrier.wait()
         return look_up("a class", measured)
 
     with cached_in(tmp_path), ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(choose, ("default", "flipped") * 2)) == set(made) and len(made) == 1
-        assert look_up("a class", made.append) == made[0] and look_up("another", lambda: "flipped") == "flipped"
-        assert known_choices(choices_file()) == {machine(): {"a class": made[0], "another": "flipped"}}
+        assert set(pool.map(choose, ("default", "flipped") * 2)) == set(names) and len(names) == 1
+        assert look_up("a class", names.append) == names[0] and look_up("another", lambda: "flipped") == "flipped"
+        assert known_choices(choices_file()) == {machine(): {"a class": names[0], "another": "flipped"}}
 
 
 @pytest.mark.parametrize("content", [b"", b"{\xff", b"[1]", b'{"%s": 3}', b'{"%s": {"a class": "abacus"}}',
@@ -185,9 +185,9 @@ def test_a_file_that_is_broken_or_foreign_is_measured_again(content, tmp_path):
     with cached_in(tmp_path):
         choices_file().write_bytes(content.replace(b"%s", machine().encode()))
         assert look_up("a class", lambda: "flipped") == "flipped"
-        known = known_choices(choices_file())
-    assert known[machine()] == {"a class": "flipped"}
-    assert ("another machine" in known) == (b"another machine" in content), "those of others stay"
+        choices = known_choices(choices_file())
+    assert choices[machine()] == {"a class": "flipped"}
+    assert ("another machine" in choices) == (b"another machine" in content), "those of others stay"
 
 
 def test_without_a_folder_each_process_measures(tmp_path):
@@ -236,9 +236,9 @@ def test_a_run_that_goes_on_multiplies_as_before():
     with mock.patch.dict(chosen, {kind(x, w): "flipped"}, clear=True):
         kept = json.loads(json.dumps(keep_choices()))
     with mock.patch.dict(chosen, {kind(x, w): "default"}, clear=True):
-        for change, said in (({"machine": "another"}, "another"), ({"wanted": "abacus"}, "SRU_NB_MATMUL=abacus"),
+        for change, text in (({"machine": "another"}, "another"), ({"wanted": "abacus"}, "SRU_NB_MATMUL=abacus"),
                              ({"classes": {"64 256 256 nn 1": "abacus"}}, "without.*abacus")):
-            with pytest.warns(UserWarning, match=said):
+            with pytest.warns(UserWarning, match=text):
                 take_choices(kept | change)
         assert chosen == {kind(x, w): "default"}
         take_choices(kept)

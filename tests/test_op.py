@@ -449,9 +449,9 @@ def test_inputs_need_not_lie_in_order():
             moved[name] = view.requires_grad_()
         actual = gradients_by_autograd(moved, sru_recurrence)
         close_all(*({n: a for n, a in r.items() if n != "incoming"} for r in (actual, expected)), 1e-6)
-    whole = torch.zeros(case["u"].numel() + 1, dtype=torch.bfloat16, device="cuda")[1:].view(case["u"].shape)
-    whole.copy_(case["u"].detach())
-    close(sru_recurrence(**(case | dict(u=whole)))[0], expected["h"], 1e-6)
+    unaligned = torch.zeros(case["u"].numel() + 1, dtype=torch.bfloat16, device="cuda")[1:].view(case["u"].shape)
+    unaligned.copy_(case["u"].detach())
+    close(sru_recurrence(**(case | dict(u=unaligned)))[0], expected["h"], 1e-6)
 
 
 @needs_gpu

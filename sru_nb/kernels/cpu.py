@@ -55,8 +55,8 @@ def promise(builder, instruction, stream):
         scopes = [module.add_metadata([ir.MetaDataString(module, f"sru{i}"), domain]) for i in range(STREAMS)]
         module._sru_streams = [(module.add_metadata([s]), module.add_metadata([o for o in scopes if o is not s]))
                                for s in scopes]
-    mine, others = module._sru_streams[stream]
-    instruction.set_metadata("alias.scope", mine)
+    scope, others = module._sru_streams[stream]
+    instruction.set_metadata("alias.scope", scope)
     instruction.set_metadata("noalias", others)
 
 
@@ -390,12 +390,12 @@ def pointer(typingctx, number):
 
 
 def arrays(job, first, dtypes):
-    "The job's arrays from the first on, as a tuple: None for each that has no dtype."
+    "The job's arrays from number `first` on, as a tuple: None for each that has no dtype."
 
 
 @overload(arrays)
 def compiled_arrays(job, first, dtypes):
-    "The text of `arrays`, which numba compiles: a tuple of different types is not made in a loop."
+    "The source of `arrays`, which numba compiles: a tuple of different types cannot be made in a loop."
     items = ["None" if isinstance(dtype, types.NoneType) else
              f"carray(pointer(job[ARRAYS + first + {i}]), (1,), dtypes[{i}])" for i, dtype in enumerate(dtypes)]
     return eval(f"lambda job, first, dtypes: ({', '.join(items)},)", globals())
@@ -495,7 +495,7 @@ _pool, _pool_lock, _forked = None, threading.Lock(), was_forked()
 
 
 def after_fork():
-    "In a forked child: its parent's threads are not there, and a lock may be held for ever."
+    "In a forked child: its parent's threads are missing, and a lock may be held for ever."
     global _pool, _pool_lock, _forked
     _pool, _pool_lock, _forked = None, threading.Lock(), True
 
@@ -527,7 +527,7 @@ GRAIN = 1 << 16  # fewest elements of u0 that are worth a thread
 
 
 def cut(rows: int, columns: int, threads: int) -> list[tuple[int, int, int, int]]:
-    "Cut rows, or if these are too few columns, into at most `threads` ranges (begin, end, left, right)."
+    "Cut rows, and columns too if the rows are too few, into at most `threads` ranges (begin, end, left, right)."
     across = 1 if rows >= threads else -(-threads // max(rows, 1))
     down = threads // across
     # whole cache lines
@@ -538,15 +538,15 @@ def cut(rows: int, columns: int, threads: int) -> list[tuple[int, int, int, int]
 
 def launch(
     task,  # from `task_of`
-    tensors: list,  # its arrays in order: a tensor, or one and a distance from its start in bytes; None: absent
+    tensors: list,  # its arrays in order: a tensor, or a tensor and an offset in bytes; None: absent
     sizes: tuple,  # L, B, directions, k, d, and the distance between rows of the highway
     rows: int,
     columns: int,
 ):
     "Run a task over all rows and columns on torch's number of threads."
     elements, threads = sizes[0] * rows * columns, torch.get_num_threads()
-    one = threads == 1 or elements < 2 * GRAIN
-    parts = [(0, rows, 0, columns)] if one else cut(rows, columns, min(threads, elements // GRAIN))
+    serial = threads == 1 or elements < 2 * GRAIN
+    parts = [(0, rows, 0, columns)] if serial else cut(rows, columns, min(threads, elements // GRAIN))
     numbers = [0, len(parts), *sizes]
     numbers += [0 if a is None else a[0].data_ptr() + a[1] if type(a) is tuple else a.data_ptr() for a in tensors]
     numbers += [0] * (PARTS - len(numbers))
@@ -554,7 +554,7 @@ def launch(
         numbers += part
     job = array.array("q", numbers)  # in a sixth of the time of a ctypes array
     place = job.buffer_info()[0]
-    if one:
+    if serial:
         task.ctypes(place)
     elif forked() or openmp() is None:
         run_on_pool(task.ctypes, place, len(parts))
@@ -577,14 +577,14 @@ def run_kernel(
     run,  # what runs the task
     grads: dict | None = None,  # of the parameters: (B, rows, directions, d)
 ):
-    "Run a kernel on all rows and columns, compiled for the types that it meets."
+    "Run a kernel on all rows and columns, compiled for the types of its arguments."
     L, B, n, k, d = a.u.shape
     length = n * d * a.c0.itemsize  # of a row, in bytes
-    parameters = [(getattr(a, name), its_letters) for name, its_letters in PARAMETERS.items()]
+    parameters = [(getattr(a, name), letters) for name, letters in PARAMETERS.items()]
     if grads is not None:
-        parameters += [(grads[name], its_letters) for name, its_letters in PARAMETERS.items()]
+        parameters += [(grads[name], letters) for name, letters in PARAMETERS.items()]
     # tensors and not addresses: whoever runs the task later keeps them alive
-    rows = [(tensor, i * length) for tensor, its_letters in parameters for i in range(len(its_letters))]
+    rows = [(tensor, i * length) for tensor, letters in parameters for i in range(len(letters))]
     dtypes = tuple([None if t is None else t.dtype for t in tensors])
     task = task_of(kernel, dtypes, a.c0.dtype, len(rows), a.use_tanh or None)
     run(task, tensors + rows, (L, B, n, k, d, 4 * d if k == 4 else d), n * B, d)
@@ -594,14 +594,14 @@ def run_kernel(
 def stand_ins(
     dtype: torch.dtype,  # of the factor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    "What stands for a highway's factor and for pads where there are none: one, and an array at address zero."
+    "Stand-ins for a highway's factor and for pads where there are none: one, and an array at address zero."
     return torch.ones(1, dtype=dtype, device="cpu"), torch.empty(0, dtype=torch.bool, device="cpu")
 
 
 def factor_and_pads(
     r: Arguments,  # from `readable`
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    "Both always: no kernel is compiled for their absence."
+    "Both, or their stand-ins: no kernel is compiled for their absence."
     one, none = stand_ins(r.c0.dtype)
     return one if r.scale_x is None else r.scale_x, none if r.mask_pad is None else r.mask_pad
 

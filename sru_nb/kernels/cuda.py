@@ -74,12 +74,12 @@ template <typename W> __device__ inline void write_word(W *to, W word) { __stwb(
 
 # %% ../../nbs/03_kernels.cuda.ipynb #5f440c31
 def to_cpp(
-    function,  # of numbers: assignments and what it returns
+    function,  # of numbers: assignments and a return
 ) -> str:
     "The same function in C++, a template on the numbers' type `T`."
     tree = ast.parse(inspect.getsource(function)).body[0]
-    known = {argument.arg: "T" for argument in tree.args.args} | {"use_tanh": "bool"}
-    head = ", ".join(f"{known[argument.arg]} {argument.arg}" for argument in tree.args.args)
+    types = {argument.arg: "T" for argument in tree.args.args} | {"use_tanh": "bool"}
+    head = ", ".join(f"{types[argument.arg]} {argument.arg}" for argument in tree.args.args)
     lines = [f"template <typename T> __device__ inline auto {function.__name__}({head}) {{"]
 
     def write(node):
@@ -96,8 +96,8 @@ def to_cpp(
         elif isinstance(target, ast.Tuple):
             lines.append(f"auto [{', '.join(map(write, target.elts))}] = {value}.item;")
         else:
-            lines.append(f"{'' if target.id in known else 'T '}{target.id} = {value};")
-            known[target.id] = "T"
+            lines.append(f"{'' if target.id in types else 'T '}{target.id} = {value};")
+            types[target.id] = "T"
     return "\n    ".join(lines) + "\n}\n"
 
 
