@@ -33,7 +33,7 @@ from .recurrence import LETTERS, PARAMETERS, Arguments, step
 
 # %% ../nbs/06_onnx.ipynb #65af3cb9
 def require_onnx():
-    "An error that says what to install, if a package that writes ONNX is missing."
+    "Raise an error that says what to install if a package that writes ONNX is missing."
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -43,9 +43,9 @@ def require_onnx():
 
 # %% ../nbs/06_onnx.ipynb #091eb4d7
 class Term:
-    "A letter or an expression of `step`, written in ONNX operators when its value is first asked for."
+    "A letter or an expression of `step`, written in ONNX operators when its value is first needed."
 
-    def __init__(self, op, name: str, *parts):  # ONNX's operators, one of them, terms or numbers
+    def __init__(self, op, name: str, *parts):  # ONNX's operators, the name of one, terms or numbers
         self.op, self.name, self.parts = op, name, parts
 
     @functools.cached_property
@@ -115,8 +115,8 @@ def write_direction(j: int, k: int, d: int, dtype, a: Arguments):
     def columns(tensor):
         return op.Slice(tensor, [j * d], [(j + 1) * d], [-1])
 
-    fixed = {letter: pick(getattr(a, name), i, 0) for name, its_letters in PARAMETERS.items()
-             for i, letter in enumerate(its_letters) if getattr(a, name) is not None}  # (d,)
+    fixed = {letter: pick(getattr(a, name), i, 0) for name, letters in PARAMETERS.items()
+             for i, letter in enumerate(letters) if getattr(a, name) is not None}  # (d,)
     steps = {f"u{i}": pick(a.u, i, -2) for i in range(3)}  # (L, B, d)
     if k == 4 or a.x is not None:
         steps["x"] = columns(a.x) if k == 3 else pick(a.u, 3, -2)
@@ -143,7 +143,7 @@ def write_direction(j: int, k: int, d: int, dtype, a: Arguments):
 @torch.library.custom_op("sru_nb::rnn", mutates_args=())
 def rnn_op(x: torch.Tensor, states: list[torch.Tensor], lengths: torch.Tensor | None, weights: list[torch.Tensor],
            bidirectional: bool) -> list[torch.Tensor]:
-    "What `nn.LSTM` or, with one state, `nn.GRU` returns, without gradients; outputs behind a sequence's end are 0."
+    "What `nn.LSTM` or, with one state, `nn.GRU` returns, without gradients; outputs past a sequence's end are 0."
     L, layers = len(x), len(weights) // (8 if bidirectional else 4)
     packed = pack_padded_sequence(x, x.new_full(x.shape[1:2], L) if lengths is None else lengths.cpu(),
                                   enforce_sorted=False)
@@ -165,7 +165,7 @@ def run_rnn(
     state=None,  # as the network takes it; None: zeros
     lengths: torch.Tensor | None = None,  # (B,), at least 1; None: L
 ):  # outputs (L, B, D), and the state as the network returns it
-    "The network; where `torch.export` traces, as one operation that any L and B suit."
+    "Run the network; while `torch.export` traces, as one operation for any L and B."
     exporting = getattr(torch.compiler, "is_exporting", lambda: (  # missing in PyTorch 2.6
         torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()))
     if not exporting():
@@ -192,7 +192,7 @@ def write_rnn(x, states, lengths, weights, bidirectional):
     options = dict(hidden_size=d, direction="bidirectional" if bidirectional else "forward")
     options |= {} if kind == "LSTM" else {"linear_before_reset": 1}
     lengths = None if lengths is None else op.Cast(lengths, to=ir.DataType.INT32)
-    for first in range(0, len(weights) // 4, n):  # of the directions of each layer
+    for first in range(0, len(weights) // 4, n):  # the first direction of each layer
         parts = weights[4 * first:4 * (first + n)]
         w, r, b_w, b_r = (op.Concat(*(op.Unsqueeze(op.Gather(p, order, axis=0), [0]) for p in parts[i::4]), axis=0)
                           for i in range(4))  # (directions, gates * d, ...)
@@ -212,8 +212,8 @@ def write_recurrence(*arguments):
     a, keep = Arguments(*arguments[:-1]), arguments[-1]
     dtype, state, (directions, k, d) = a.u.dtype, a.c0.dtype, a.u.shape[2:]
     compute = ir.DataType.DOUBLE if dtype == ir.DataType.DOUBLE else ir.DataType.FLOAT
-    as_they_are = None, compute, ir.DataType.BOOL
-    a = Arguments(*(v if getattr(v, "dtype", None) in as_they_are else op.Cast(v, to=compute) for v in a))
+    uncast = None, compute, ir.DataType.BOOL
+    a = Arguments(*(v if getattr(v, "dtype", None) in uncast else op.Cast(v, to=compute) for v in a))
     if a.x is not None and a.scale_x is not None:
         a = a._replace(x=op.Mul(a.x, a.scale_x))
     parts = [write_direction(j, k, d, compute, a) for j in range(directions)]
@@ -232,7 +232,7 @@ def translations() -> dict:  # operation -> function that writes it in ONNX oper
             torch.ops.sru_nb.matmul.default: lambda a, b: opset18.MatMul(a, b)}
 
 # %% ../nbs/06_onnx.ipynb #99ac9d88
-AXES = {  # of arguments for which that does not hold; M: steps of a memory, of a cache, or of a question
+AXES = {  # the exceptions, by argument; M: steps of a memory, of a cache, or of a question
     "attn_mask": "L M+L", "memory": "M B", "memory_mask_pad": "M B", "keys": "B _ M", "values": "B _ M", "pads": "B M",
     "shift": "L B", "features": "L B", "question": "M B", "question_pad": "M B", "pictures": "B"}
 
@@ -262,7 +262,7 @@ def default_axes(
     arguments: dict,  # as of `open_axes`
     batch_first: bool = False,
 ) -> dict:  # for each tensor {dimension: torch.export.Dim}: the `dynamic_shapes` of `torch.export.export`
-    "What `open_axes` says, in PyTorch's terms."
+    "The result of `open_axes` in PyTorch's terms."
     dims = {letter: torch.export.Dim(letter) for letter in "LBM"}
     return tree_map(lambda _, axes: axes and {i: dims.get(letter, torch.export.Dim.AUTO) for i, letter in axes.items()},
                     arguments, open_axes(arguments, batch_first))
@@ -353,7 +353,7 @@ def write_program(program, path: Path):
 
 # %% ../nbs/06_onnx.ipynb #6e3136c1
 def fold_weights(model):
-    "Compute what depends on the weights alone, and make each Gemm of a linear layer a MatMul, as all others are."
+    "Compute what depends on the weights alone, and turn each Gemm of a linear layer into a MatMul like all others."
     from onnxscript import ir
     from onnxscript.optimizer import fold_constants, remove_unused_nodes
 
@@ -393,7 +393,7 @@ def name_axes(program, axes: dict):  # as from `open_axes`
         for i, letter in open.items():
             letters.setdefault(str(value.shape[i]), letter)
     for value in {value for node in graph for value in node.outputs}.difference(graph.outputs):
-        value.shape = None  # of one size under two names, or the reverse, ONNX Runtime reuses memory wrongly
+        value.shape = None  # if one size has two names, or two sizes one, ONNX Runtime reuses memory wrongly
     for value in (*graph.inputs, *graph.outputs):
         for i, size in enumerate(value.shape):
             if not isinstance(size, int):
@@ -402,7 +402,7 @@ def name_axes(program, axes: dict):  # as from `open_axes`
 # %% ../nbs/06_onnx.ipynb #e3f9ab05
 @contextlib.contextmanager
 def quiet_exporter():
-    "PyTorch's exporter without its warnings of packages that it does not need, and of outputs that are None."
+    "Silence PyTorch's exporter about packages that it does not need and outputs that are None."
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -415,9 +415,9 @@ def quiet_exporter():
 
 # %% ../nbs/06_onnx.ipynb #27e4b71a
 def export_onnx(
-    model: nn.Module,  # tensors in, tensors out; or what has `for_onnx`
-    args: tuple | dict | None = None,  # example arguments of its `forward`, or by name; any length and batch; in them
-    # None: left out. May be left out itself if the model has `for_onnx`
+    model: nn.Module,  # tensors in, tensors out; or an object with `for_onnx`
+    args: tuple | dict | None = None,  # example arguments of its `forward`, in order or by name, of any length and
+    # batch; a None among them is left out. Not needed if the model has `for_onnx`
     path: str | os.PathLike | None = None,  # the file to write; None: none
     dynamic_shapes: dict | None = None,  # by argument {dimension: torch.export.Dim}; None: those of `default_axes`
     output_names: Sequence[str] | None = None,  # None: output, last_state, and what follows by its index

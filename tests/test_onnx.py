@@ -159,7 +159,7 @@ def inputs(L, B, directions=1):
 
 @functools.cache
 def exported_stack(batch_first):
-    "A stack of both directions with all its inputs, or one with the batch first and no state; in training mode."
+    "A bidirectional stack with all its inputs, or one with the batch first and no state; in training mode."
     model = Stack(directions=1 if batch_first else 2, batch_first=batch_first)
     model.weights.eval()
     example = inputs(1, 1, model.shape[0])  # one step of one sequence: nothing is fixed
@@ -203,8 +203,8 @@ def test_default_axes_of_everything_a_model_may_take():
     ids, step, mask = torch.zeros(7, 3).long(), torch.zeros(3, 6), torch.zeros(3).bool()
     state, pair = torch.zeros(2, 3, 6), (torch.zeros(2, 3, 6), torch.zeros(2, 3, 6))
 
-    def named(*values, **more):
-        arguments = dict(zip("abc", values)) | more
+    def named(*values, **options):
+        arguments = dict(zip("abc", values)) | options
         axes = default_axes(arguments)
         letters = torch.utils._pytree.tree_map(lambda _, axes: axes if axes is None else "".join(
             f"{i}{getattr(dim, '__name__', '+')}" for i, dim in axes.items()), arguments, axes)
@@ -262,7 +262,7 @@ def test_parts_keep_names_states_and_lengths(tmp_path):
 
 
 def test_tracing_with_gradients_gives_the_same():
-    "Without `export_onnx` parameters ask for gradients, so every state is kept; nothing reads them."
+    "Without `export_onnx` parameters require gradients, so every state is kept; nothing reads them."
     model, feeds = Stack(directions=2).eval(), inputs(7, 3, 2)
     program = torch.onnx.export(model, tuple(feeds.values()), dynamo=True, verbose=False,
                                 custom_translation_table=translations())
