@@ -22,7 +22,7 @@ class LayerArguments(NamedTuple):
     "What a layer with one product computes with: L steps, B batch, n inputs, D = directions * d outputs."
 
     x: torch.Tensor  # (L, B, n), zero at pads: the highway, and the product's input
-    y: torch.Tensor | None  # (L, B, m), where a norm, a dropout or a projection makes the product's input of x
+    y: torch.Tensor | None  # (L, B, m), the product's input, if a norm, dropout or a projection computes it from x
     weight: torch.Tensor  # (m, directions, k, d)
     weight_c: torch.Tensor  # (2 * D,)
     bias: torch.Tensor  # (2 * D,)
@@ -35,7 +35,7 @@ class LayerArguments(NamedTuple):
 
 
 def for_recurrence(a: LayerArguments, u: torch.Tensor) -> Arguments:
-    "The same for the recurrence, with the products u."
+    "The arguments of the recurrence, with the products u."
     _, n, k, d = a.weight.shape
     return Arguments(u, a.x if a.highway and k == 3 else None, a.weight_c.view(2, n, d), a.bias.view(2, n, d), a.c0,
                      a.scale_x if k == 3 else None, a.mask_c, a.mask_pad, None, a.use_tanh)
@@ -44,21 +44,21 @@ def for_recurrence(a: LayerArguments, u: torch.Tensor) -> Arguments:
 def layer_by_operations(
     *arguments,  # of `LayerArguments`
 ) -> tuple[torch.Tensor, torch.Tensor]:  # h (L, B, D); last state (B, D)
-    "The layer in operations of PyTorch, which autograd differentiates as often as it is asked to."
+    "The layer in operations of PyTorch, which autograd can differentiate any number of times."
     a = LayerArguments(*arguments)
     u = matmul(a.x if a.y is None else a.y, a.weight.flatten(1))
     return sru_recurrence(*for_recurrence(a, u.view(*a.x.shape[:2], *a.weight.shape[1:])))
 
 # %% ../nbs/09_direct.ipynb #11954f39
 PLAIN = (torch.Tensor, torch.nn.Parameter)
-OWN = set()  # types of weights that multiply by themselves, of `15a_models.quantize`
+OWN = set()  # types of weights with a product of their own, from `15a_models.quantize`
 
 
 def fits(
     like: torch.Tensor,  # a float32 or float64 tensor on a CPU
-    tensors,  # each is to be None, or a plain tensor of that type; pad masks aside
+    tensors,  # each must be None or a plain tensor of that type; pad masks are not among them
 ) -> bool:
-    "Whether `direct_layer` may take these tensors, in the situation of the call."
+    "Whether `direct_layer` may take these tensors, in the context of the call."
     dtype = like.dtype
     if not unobserved() or dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
         return False
@@ -81,8 +81,8 @@ def plain(
     a,  # None: not plain
     dtype: torch.dtype,
     shape: tuple,
-) -> torch.Tensor | None:  # None: it is to be read by PyTorch alone
-    "A second name of a tensor that can be read at its address; it keeps the memory should the first be given another."
+) -> torch.Tensor | None:  # None: only PyTorch may read it
+    "An alias of a tensor that can be read at its address; it keeps the memory even if the tensor moves to another."
     if type(a) not in PLAIN or a.dtype is not dtype or not a.is_cpu or a.layout is not torch.strided:
         return None
     a = a.data
@@ -92,7 +92,7 @@ def plain(
 
 @functools.cache
 def stacks():
-    "The module that computes a whole stack of small layers; loaded as late."
+    "The module that computes a whole stack of small layers; loaded as late as the kernels."
     from sru_nb.kernels import stack
 
     return stack
@@ -171,15 +171,15 @@ class DirectLayer(torch.autograd.Function):
 
 
 def again(a: LayerArguments, needs: LayerArguments, grad_h, grad_last) -> tuple:
-    "The gradients in operations that can be differentiated in their turn."
+    "The gradients in operations that can themselves be differentiated."
     named = {name: getattr(a, name) for name in a._fields[:6] if getattr(a, name) is not None}
     with torch.enable_grad():
-        # views: of a layer whose weight has made its input, only the way through this layer counts
+        # views: if a layer's weight also produced its input, only the path through this layer counts
         named = {name: value.view_as(value) for name, value in named.items()}
-        wanted = {name: value for name, value in named.items() if getattr(needs, name)}
+        needed = {name: value for name, value in named.items() if getattr(needs, name)}
         outputs = layer_by_operations(*a._replace(**named))
-        grads = torch.autograd.grad(outputs, wanted.values(), (grad_h, grad_last), create_graph=True, allow_unused=True)
-    grads = dict(zip(wanted, grads))
+        grads = torch.autograd.grad(outputs, needed.values(), (grad_h, grad_last), create_graph=True, allow_unused=True)
+    grads = dict(zip(needed, grads))
     return *(grads.get(name) for name in a._fields[:6]), *[None] * 5
 
 

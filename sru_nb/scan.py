@@ -19,7 +19,7 @@ from .kernels.cpu import edition_of, fade, launch, load, store, task_of, wide_ve
 
 # %% ../nbs/07_scan.ipynb #303ba6c2
 class Formula(NamedTuple):
-    "What a linear recurrence makes of its inputs: h_t = a_t * h_{t-1} + b_t."
+    "The coefficients of a linear recurrence from its inputs: h_t = a_t * h_{t-1} + b_t."
 
     coefficients: Callable  # (u, x, p) -> a, b; u is a tuple
     derivative: Callable  # (grad_a, grad_b, u, x, p) -> a, and the gradients of u (a tuple), of x and of p
@@ -27,14 +27,14 @@ class Formula(NamedTuple):
 
 
 def real(number, like):
-    "A number, in compiled code in the type of another value."
+    "A number; in compiled code, of the same type as another value."
     return number
 
 
 @overload(real)
 def compiled_real(number, like):
     "`real` for numba."
-    kind = like  # here the type, in compiled code the value
+    kind = like  # here the type; in compiled code, the value
     return lambda number, like: kind(number)
 
 
@@ -82,8 +82,8 @@ def numbered(count: int):  # functions for numba
             register_jitable(eval(f"lambda u, i, d, v: ({writes})", names)))
 
 
-def known(*kernels, parts: tuple = ()) -> tuple:  # of the kernels; after them a number that tells editions apart
-    "Kernels that numba's cache on disk recognises, by a name that holds those of the functions compiled into them."
+def known(*kernels, parts: tuple = ()) -> tuple:  # the kernels, then a number that tells editions apart
+    "Kernels that numba's cache on disk recognises, by a name made of those of the functions compiled into them."
     for kernel in kernels:
         names = [kernel.__name__, *(f"{part.__module__}_{part.__qualname__}" for part in parts)]
         kernel.__qualname__ = "_".join(names).replace(".", "_")
@@ -95,7 +95,7 @@ def run_kernel(
     kernel: Callable,
     edition: int,  # from `known`
     tensors: list,  # None: absent
-    state: torch.Tensor,  # read, and written over
+    state: torch.Tensor,  # read and overwritten
     sizes: tuple,  # L, B, d, ...: up to six
 ):
     "Run a kernel on all rows and columns."

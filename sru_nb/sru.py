@@ -45,11 +45,11 @@ def to_interleaved(
 
 # %% ../nbs/10_sru.ipynb #f9df02c9
 def check_input(
-    x,  # what a user gave as the input
+    x,  # the user's input
     features: int,  # its last dimension
     weight: torch.Tensor | None = None,  # whose type and device it must have
 ):
-    "Refuse an input of another width, type or device than the weights."
+    "Refuse an input that differs from the weights in width, type or device."
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"input is {type(x).__name__}, expected a tensor or a PackedSequence")
     if x.ndim and x.shape[-1] != features:
@@ -69,9 +69,9 @@ STATE = "one floating-point tensor, as nn.GRU's state (nn.LSTM has a pair)"
 
 def check_tensor(
     name: str,  # of the argument, for the message
-    value,  # what a user gave
-    kind: str,  # what it is to be, for the message
-    shape: tuple,  # a letter where any size will do
+    value,  # of the user
+    kind: str,  # what it should be, for the message
+    shape: tuple,  # a letter where any size is allowed
     letters: str,  # of the shape, for the message: "(L, B)"
     device: torch.device,
     floating: bool = True,
@@ -87,7 +87,7 @@ def check_tensor(
 
 
 def check_mask(
-    mask_pad,  # what a user gave; None: no pads
+    mask_pad,  # of the user; None: no pads
     shape: tuple,
     letters: str,  # of the shape, for the message: "(L, B)"
     device: torch.device,
@@ -104,14 +104,14 @@ def zero_at_pads(
     x: torch.Tensor,  # (L, B, n)
     mask_pad: torch.Tensor | None,  # (L, B) bool, true where padded
 ) -> torch.Tensor:
-    "Replace what stands at pads: not even NaN may reach a gradient from there."
+    "Replace values at pads: not even NaN may reach a gradient from there."
     return x if mask_pad is None else x.masked_fill(mask_pad[..., None], 0)
 
 # %% ../nbs/10_sru.ipynb #5b5947a8
 class Layer(nn.Module):
-    "What follows the products in a layer: gates, recurrence, highway, norm. A subclass brings the products."
+    "What follows the products in a layer: gates, recurrence, highway, norm. A subclass adds the products."
 
-    in_stack = False  # True: the input is zero at pads already, as the stack or the layer before has made it
+    in_stack = False  # True: the stack or the layer before has already set the input to zero at pads
 
     def __init__(self, input_size, hidden_size, dropout, bidirectional, use_tanh, highway_bias, has_skip_term,
                  layer_norm, rescale, v1, amp_recurrence_fp16, normalize_after, weight_c_init, device, dtype):
@@ -137,7 +137,7 @@ class Layer(nn.Module):
         return self.layer_norm(x) if self.layer_norm is not None and not self.normalize_after else x
 
     def _normalised_after(self, h, mask_pad):
-        "The outputs, normalised if that comes last; without the norm's bias at pads."
+        "The outputs, normalised if the norm comes last; without its bias at pads."
         after = self.layer_norm is not None and self.normalize_after
         return zero_at_pads(self.layer_norm(h), mask_pad) if after else h
 
@@ -197,7 +197,7 @@ def recur(
 
 @patch
 def may_be_direct(self: Layer, x: torch.Tensor, c0: torch.Tensor | None, weight: torch.Tensor) -> bool:
-    "Whether `09_direct` can multiply by this weight and go on with the recurrence."
+    "Whether `09_direct` can multiply by this weight and continue with the recurrence."
     return fits(x, (x, c0, self.scale_x if self.rescale else None, weight, self.weight_c, self.bias))
 
 
@@ -227,7 +227,7 @@ def highway_scale(
 @patch
 @torch.no_grad()
 def reset_parameters(self: Layer):
-    "Set what every layer has as the original does: biases, highway factor, gate vectors, norm."
+    "Initialise what every layer has, as the original does: biases, highway factor, gate vectors, norm."
     self.bias.zero_()
     self.bias[self.output_size:] = self.highway_bias
     self.scale_x.fill_(highway_scale(self.highway_bias) if self.rescale and self.has_skip_term else 1.0)
@@ -250,18 +250,18 @@ class SRUCell(Layer):
         dropout: float = 0.0,  # recurrent dropout: one mask for all steps, on the output before the highway
         rnn_dropout: float = 0.0,  # one mask for all steps on the input of the product
         bidirectional: bool = False,  # a second direction, side by side with the first
-        n_proj: int = 0,  # inner size of a factorised weight matrix; takes part if below n and the output size
+        n_proj: int = 0,  # inner size of a factorised weight matrix; used if below n and the output size
         use_tanh: bool = False,  # tanh on the state before the output
         highway_bias: float = 0.0,  # initial bias of the reset gate; below 0 the input is let through at first
         has_skip_term: bool = True,  # highway from the input to the output
         layer_norm: bool = False,  # normalise the input of the product, or the output
-        rescale: bool = True,  # scale the highway so that the variance stays
+        rescale: bool = True,  # scale the highway so that the variance is kept
         v1: bool = False,  # gates without the state (arXiv version 1): weight_c is zero and frozen
         custom_m: nn.Module | None = None,  # replaces the product: returns U, or (U, V)
         amp_recurrence_fp16: bool = False,  # under autocast: keep the recurrence's tensors in the half type
         normalize_after: bool = False,  # layer_norm on the output instead of the input
         weight_c_init: float | None = None,  # weight_c uniform in +-value; None: +-sqrt(3/2)
-        force_proj: bool = False,  # n_proj takes part whatever its size, as in the original's version 3.0
+        force_proj: bool = False,  # n_proj is used whatever its size, as in the original's version 3.0
         *,
         device: torch.device | str | None = None,  # of the parameters, as in `nn.GRU`
         dtype: torch.dtype | None = None,
@@ -308,7 +308,7 @@ def reset_parameters(self: SRUCell):
 def product_input(
     self: SRUCell,
     x: torch.Tensor,  # (L, B, n), zero at pads
-) -> torch.Tensor:  # (L, B, m): x itself where nothing is done to it
+) -> torch.Tensor:  # (L, B, m): x itself if nothing is applied to it
     "The input after norm, dropout and projection."
     y, mask = self._normalised(x), self._dropout_mask(x.shape[1], x.shape[2], self.rnn_dropout)
     y = y if mask is None else y * mask
@@ -356,7 +356,7 @@ def direct(
     c0: torch.Tensor | None,  # (B, directions * d)
     mask_pad: torch.Tensor | None,  # (L, B) bool
 ) -> tuple[torch.Tensor, torch.Tensor] | None:  # h (L, B, directions * d), last state; None: it does not fit
-    "The layer in as few calls as it takes, where `09_direct` can serve."
+    "The layer in as few calls as it takes, where `09_direct` is possible."
     if self.custom_m is not None or not self.may_be_direct(x, c0, self.weight):
         return None
     y = self.product_input(x)
@@ -367,8 +367,8 @@ def direct(
 def _load_from_state_dict(self: SRUCell, state_dict, prefix, *args):
     "Load our weights, or those of either version of the original."
     if self.custom_m is None:
-        for theirs, ours in (("", "weight"), ("0.", "weight_proj"), ("1.", "weight")):
-            name = f"{prefix}transform_module.{theirs}weight"
+        for original, ours in (("", "weight"), ("0.", "weight_proj"), ("1.", "weight")):
+            name = f"{prefix}transform_module.{original}weight"
             if isinstance(state_dict.get(name), torch.Tensor):
                 state_dict[prefix + ours] = state_dict.pop(name).t()
         weight = state_dict.get(prefix + "weight")
@@ -444,7 +444,7 @@ def for_each_layer(self: Stack, name: str, value) -> Sequence:
 
 @patch
 def set_layers(self: Stack, layers: Iterable[Layer]):
-    "Take the layers, whose input is from now on the stack's concern."
+    "Take the layers, whose input the stack prepares from now on."
     self.rnn_lst = nn.ModuleList(layers)
     for layer in self.rnn_lst:
         layer.in_stack = True
@@ -469,12 +469,12 @@ def states(
 @patch
 def run(
     self: Stack,
-    layers: Callable,  # x (L, B, n), a start state or None for each layer, mask or None -> h, last states, and more
+    layers: Callable,  # x (L, B, n), a start state or None for each layer, mask or None -> h, last states, extras
     input: torch.Tensor | PackedSequence,
     c0: torch.Tensor | None,
     mask_pad: torch.Tensor | None,
-) -> tuple:  # h in the input's form, the last states as one tensor, and more
-    "An input in any form through the layers; what does not fit is refused."
+) -> tuple:  # h in the input's form, the last states as one tensor, and the layers' extras
+    "Pass an input in any form through the layers; what does not fit is refused."
     packed, alone = isinstance(input, PackedSequence), False
     x, lengths = pad_packed_sequence(input) if packed else (input, None)
     first = getattr(self.input_to_hidden, "weight", None)  # layers check by themselves, once their weights are there
@@ -499,17 +499,17 @@ def run(
     x = zero_at_pads(x, mask_pad)
     if self.input_to_hidden is not None:
         x = self.input_to_hidden(x)
-    h, last, *more = layers(x, states, mask_pad)
+    h, last, *extras = layers(x, states, mask_pad)
     c = torch.stack(last) if isinstance(last, list) else last  # (layers, B, directions * d)
     if self.nn_rnn_compatible_return:
         c = c.unflatten(2, (self.num_directions, -1)).transpose(1, 2).flatten(0, 1).contiguous()
     if alone:
-        return h[:, 0], c[:, 0], *more
+        return h[:, 0], c[:, 0], *extras
     if packed:
         if (order := input.sorted_indices) is not None:
             h, lengths = h.index_select(1, order), lengths[order.cpu()]
         h = PackedSequence(pack_padded_sequence(h, lengths).data, input.batch_sizes, order, input.unsorted_indices)
-    return h.transpose(0, 1) if self.batch_first and not packed else h, c, *more
+    return h.transpose(0, 1) if self.batch_first and not packed else h, c, *extras
 
 # %% ../nbs/10_sru.ipynb #8ec694d6
 class SRU(Stack):
@@ -523,8 +523,8 @@ class SRU(Stack):
         dropout: float = 0.0,  # recurrent dropout of every layer but the last
         rnn_dropout: float = 0.0,  # one mask for all steps on the input of each product
         bidirectional: bool = False,
-        projection_size: int | Sequence[int] = 0,  # inner size of factorised weights, in the layers where it is
-        # smaller; one for each layer: taken as they are, 0 for none
+        projection_size: int | Sequence[int] = 0,  # inner size of factorised weights, used in the layers where it
+        # is smaller; one for each layer: used as given, 0 for none
         use_tanh: bool = False,
         layer_norm: bool = False,
         highway_bias: float = 0.0,
@@ -578,20 +578,20 @@ def through(
     u: torch.Tensor | None = None,  # (L, B, directions, k, d): products of the first layer, where they are known
 ) -> tuple[torch.Tensor, list | torch.Tensor]:  # h (L, B, directions * d), last states
     "The layers, one after the other."
-    if u is None and (together := self.direct(x, states, mask_pad)):
-        return together
+    if u is None and (result := self.direct(x, states, mask_pad)):
+        return result
     last = []
     for i, (layer, state) in enumerate(zip(self.rnn_lst, states)):
         if i == 0 and u is not None:
             x, c = layer.recur(u, None, x, state, mask_pad)
-        else:  # a hook or a wrapper waits for a call, which checks what does not fit
+        else:  # a hook or a wrapper needs a call, which refuses what does not fit
             direct = type(layer) is SRUCell and untouched(layer) and layer.direct(x, state, mask_pad)
             x, c = direct or layer(x, state, mask_pad)
         last.append(c)
     return x, last
 
 # %% ../nbs/10_sru.ipynb #504f62d9
-# what a user may have put in an attribute's place
+# attributes that a user may have replaced
 OWN_NAMES = ("weight", "weight_c", "bias", "weight_proj", "scale_x", "custom_m", "layer_norm", "product_input",
              "products", "recur", "direct", "_normalised", "_normalised_after")
 
@@ -604,21 +604,21 @@ def small_layer(
     D: int,
     dtype: torch.dtype,
 ) -> tuple | None:  # a `StackLayer`; None: this layer must be called
-    "What `08_kernels.stack` computes a layer with, if everything is as it was built."
+    "The layer as `08_kernels.stack` takes it, if everything is as it was built."
     if type(cell) is not SRUCell or not untouched(cell) or cell.training and (cell.dropout or cell.rnn_dropout) \
             or any([vars(cell).get(name) is not None for name in OWN_NAMES]):
         return None
-    # the dictionaries: all these through `Module.__getattr__` would take a fifth of the whole call
-    own, norm, q, k = cell._parameters, cell._modules.get("layer_norm"), cell.projection_size, cell.num_matrices
+    # from the dictionaries: `Module.__getattr__` for all of these would take a fifth of the whole call
+    parameters, norm, q, k = cell._parameters, cell._modules.get("layer_norm"), cell.projection_size, cell.num_matrices
     highway = bool(cell.has_skip_term)
     if cell.input_size != n or cell.output_size != D or k != (4 if highway and n != D else 3) \
-            or cell._modules.get("custom_m") is not None or bool(q) != ("weight_proj" in own):
+            or cell._modules.get("custom_m") is not None or bool(q) != ("weight_proj" in parameters):
         return None
-    weight = plain(own.get("weight"), dtype, (q or n, cell.num_directions, k, cell.hidden_size))
-    weight_c, bias = plain(own.get("weight_c"), dtype, (2 * D,)), plain(own.get("bias"), dtype, (2 * D,))
+    weight = plain(parameters.get("weight"), dtype, (q or n, cell.num_directions, k, cell.hidden_size))
+    weight_c, bias = plain(parameters.get("weight_c"), dtype, (2 * D,)), plain(parameters.get("bias"), dtype, (2 * D,))
     state = None if c0 is None else plain(c0, dtype, (B, D))
     scale_x = plain(cell._buffers.get("scale_x"), dtype, (1,)) if cell.rescale else None
-    projection = plain(own.get("weight_proj"), dtype, (n, q)) if q else None
+    projection = plain(parameters.get("weight_proj"), dtype, (n, q)) if q else None
     gain, shift, eps = None, None, 0.0
     if norm is not None:
         if type(norm) is not nn.LayerNorm or not untouched(norm):
@@ -640,7 +640,7 @@ def direct(
     states: list,  # of each layer, (B, directions * d) or None
     mask_pad: torch.Tensor | None,  # (L, B) bool
 ) -> tuple[torch.Tensor, torch.Tensor] | None:  # h (L, B, directions * d), last states (layers, B, directions * d)
-    "All layers in one call, where the input is small; None: they are to be called one by one."
+    "All layers in one call, if the input is small; None: they must be called one by one."
     if torch.is_grad_enabled() or not fits(x, ()) or not x.is_cpu:
         return None
     stack, (L, B, n), D, layers = stacks(), x.shape, self.output_size, []
@@ -668,14 +668,14 @@ def read_tokens(
     c0: torch.Tensor | None = None,  # as of `forward`
     mask_pad: torch.Tensor | None = None,  # (L, B): true where padded
 ) -> tuple[torch.Tensor, torch.Tensor]:  # as of `forward`
-    "What the layers make of token vectors; the first layer multiplies each token once, not each step."
+    "The layers' outputs for token vectors; the first layer multiplies each token once, not each step."
     first, steps = self.rnn_lst[0], ids.numel()
-    plain = steps >= 512 and ids.ndim == 2 and not self.batch_first and self.input_to_hidden is None and unobserved() \
+    lookup = steps >= 512 and ids.ndim == 2 and not self.batch_first and self.input_to_hidden is None and unobserved() \
         and type(first) is SRUCell and first.custom_m is None and type(first.weight) is nn.Parameter \
         and not (self.training and first.rnn_dropout) and type(embedding) is nn.Embedding \
         and embedding.padding_idx is None and not embedding.scale_grad_by_freq \
         and embedding.embedding_dim == first.input_size and all(map(untouched, (self, first, embedding)))
-    if not plain:
+    if not lookup:
         return self(x, c0, mask_pad)
     if 2 * embedding.num_embeddings <= steps and not embedding.sparse:
         vectors = embedding.weight
@@ -689,7 +689,7 @@ def read_tokens(
 # %% ../nbs/10_sru.ipynb #2f39e1c0
 @patch
 def for_onnx(self: Stack) -> tuple[nn.Module, dict, dict | None]:  # itself, example arguments, no vocabulary
-    "What `sru_nb.onnx.export_onnx` takes where it gets no example."
+    "What `sru_nb.onnx.export_onnx` uses if it gets no example."
     like, state = self.rnn_lst[0].bias, (self.num_layers, 2, self.output_size)
     if self.nn_rnn_compatible_return:
         state = self.num_layers * self.num_directions, 2, self.hidden_size

@@ -101,7 +101,7 @@ class SRUppProjectedLinear(nn.Module):
             self.layer_norm.reset_parameters()
 
     def last_input(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:  # (L, B, n) -> (L, B, p)
-        "What the last product multiplies; no keys and values."
+        "The input of the last product; no keys and values."
         y = self.linear1(x)
         y = y if self.layer_norm is None else self.layer_norm(y)
         return F.dropout(y, self.dropout, self.training), None
@@ -161,11 +161,11 @@ def queries_keys_values(self: SRUppAttention, x, memory=None):
     return z, *(a.unflatten(-1, (self.num_heads, -1)).permute(1, 2, 0, 3) for a in parts)
 
 # %% ../nbs/11_srupp.ipynb #7a51bc27
-SMALL = 1 << 14  # numbers: to copy as many takes less time than to look for room
+SMALL = 1 << 14  # numbers: copying so few takes less time than looking for room
 
 
 def in_plain_memory(past: torch.Tensor, new: torch.Tensor) -> bool:
-    "Whether `new` may be written behind `past`: nothing but this process will want the memory as it was."
+    "Whether `new` may be written behind `past`: nothing else needs the memory as it was."
     return not (torch.compiler.is_compiling() or transforms_active() or forward_mode()
                 or past.requires_grad or new.requires_grad or past.dtype != new.dtype or past.device != new.device
                 or type(past) is not torch.Tensor or type(new) is not torch.Tensor or past.is_shared()
@@ -181,10 +181,10 @@ def appended(
         return torch.cat([past, new], dim=2)
     (B, heads, P, e), size = past.shape, past.shape[2] + new.shape[2]
     storage = past.untyped_storage()  # it carries `taken`: how far each row of (capacity, e) is in use, and capacity
-    taken, capacity = vars(storage).pop("taken", (0, 0))  # at once: of several threads one gets it
+    taken, capacity = vars(storage).pop("taken", (0, 0))  # at once: only one of several threads gets it
     row, first = capacity * e, past.storage_offset() // e % max(capacity, 1)
     if past.stride() == (heads * row, row, e, 1) and first + P == taken and first + size <= capacity:
-        both = past.data.as_strided((B, heads, size, e), past.stride())  # `data`: autograd need not hear of it
+        both = past.data.as_strided((B, heads, size, e), past.stride())  # `data`: hidden from autograd
         taken += new.shape[2]
     else:
         if capacity:
@@ -207,7 +207,7 @@ def last_input(
     is_causal: bool = False,
     past: tuple[torch.Tensor, torch.Tensor] | None = None,  # keys and values (B, heads, P, p / heads)
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # (L, B, p); all keys and values
-    "What the last product multiplies, and the keys and values that it was made from."
+    "The input of the last product, and the keys and values that it was computed from."
     z, q, k, v = self.queries_keys_values(x, memory)
     if past is not None:
         k, v = appended(past[0], k), appended(past[1], v)
@@ -224,7 +224,7 @@ def forward(
     self: SRUppAttention,
     *arguments, **named,  # of `last_input`
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:  # U (L, B, directions, k, d); all keys and values
-    "U, and the keys and values that it was made from."
+    "U, and the keys and values that it was computed from."
     y, pair = self.last_input(*arguments, **named)
     return self.linear3(y), pair
 
@@ -260,8 +260,8 @@ class SRUppCell(Layer):
         attention: bool = True,  # False: two plain products
         rescale: bool = False,  # scale the highway
         weight_c_init: float | None = 1.0,  # weight_c uniform in +-value; None: +-sqrt(3/2)
-        causal: bool = False,  # a step sees none after it
-        rezero_init_alpha: float = 0.0,  # initial weight of what attention finds
+        causal: bool = False,  # a step sees no later ones
+        rezero_init_alpha: float = 0.0,  # initial weight of the attention's result
         amp_recurrence_fp16: bool = False,  # under autocast: keep the recurrence's tensors in the half type
         recurrent_dropout: float | None = None,  # one mask for all steps, before the highway; None: as dropout
         *,
@@ -287,7 +287,7 @@ class SRUppCell(Layer):
 
     @property
     def last_product(self) -> GateLinear:
-        "What makes U."
+        "The product that computes U."
         return self.transform_module.linear3 if self.attention else self.transform_module.linear2
 
 # %% ../nbs/11_srupp.ipynb #a941b502
@@ -318,7 +318,7 @@ def products(
     self: SRUppCell,
     x: torch.Tensor,  # (L, B, n), zero at pads
 ) -> tuple[torch.Tensor, None]:  # U (L, B, directions, k, d); no V
-    "U without a memory, as `SRUCell` has it."
+    "U without a memory, as in `SRUCell`."
     return self.attend(x, None, *visible(x.shape[0], x.shape[0], self.causal))[0], None
 
 
@@ -328,7 +328,7 @@ def is_plain(
     x: torch.Tensor,  # (L, B, n)
     c0: torch.Tensor | None,
 ) -> bool:
-    "Whether the last product and the recurrence may be one node, as `09_direct` has it: nothing sees U in between."
+    "Whether the last product and the recurrence may be one node, as in `09_direct`: nothing sees U in between."
     part = self.transform_module
     if type(part) is not (SRUppAttention if self.attention else SRUppProjectedLinear) or not untouched(part):
         return False
@@ -342,7 +342,7 @@ def view(
     x: torch.Tensor,  # (L, B, n)
     mask_pad, attn_mask, memory, memory_mask_pad,  # as in `forward`
 ) -> tuple[torch.Tensor | None, View]:  # the memory, zero at its pads
-    "What the attention is shown; what does not fit is refused."
+    "What the attention sees; what does not fit is refused."
     (L, B, _), M = x.shape, 0 if memory is None else memory.shape[0]
     if memory is not None:
         check_tensor("memory", memory, "a floating-point tensor", ("M", B, self.input_size), "(M, B, n)", x.device)
@@ -360,7 +360,7 @@ def forward(
     input: torch.Tensor,  # (L, B, n), or (B, n): one step
     c0: torch.Tensor | None = None,  # (B, directions * d): start state; None: zeros
     mask_pad: torch.Tensor | None = None,  # (L, B), or (B,) for one step: true where padded
-    attn_mask: torch.Tensor | View | None = None,  # (L, M + L), added to the scores; or what a stack has made of it
+    attn_mask: torch.Tensor | View | None = None,  # (L, M + L), added to the scores; or a stack's `View`
     memory: torch.Tensor | None = None,  # (M, B, n): inputs of this layer in the segment before
     memory_mask_pad: torch.Tensor | None = None,  # (M, B): true where padded
     past: tuple | None = None,  # keys and values (B, heads, P, p / heads) before these, () for none: return them all
@@ -370,12 +370,12 @@ def forward(
     view = attn_mask
     if not isinstance(view, View):
         memory, view = self.view(x, mask_pad, attn_mask, memory, memory_mask_pad)
-    shown = (memory, *view, past or None)
+    arguments = (memory, *view, past or None)
     if self.is_plain(x, c0):
-        y, pair = self.transform_module.last_input(self._normalised(x), *shown * self.attention)
+        y, pair = self.transform_module.last_input(self._normalised(x), *arguments * self.attention)
         h, c = self.multiply_and_recur(y, self.last_product.weight, x, c0, mask_pad)
     else:
-        u, pair = self.attend(x, *shown)
+        u, pair = self.attend(x, *arguments)
         h, c = self.recur(u, None, x, c0, mask_pad)
     h = h[0] if input.ndim == 2 else h
     return (h, c) if past is None else (h, c, pair)
@@ -425,7 +425,7 @@ class SRUpp(Stack):
         nn_rnn_compatible_return: bool = False,  # states as (layers * directions, B, d)
         proj_input_to_hidden_first: bool = False,  # a linear map to the output size before the first layer
         weight_c_init: float | None = 1.0,
-        causal: bool = False,  # a step sees none after it
+        causal: bool = False,  # a step sees no later ones
         rezero_init_alpha: float = 0.0,
         amp_recurrence_fp16: bool = False,
         batch_first: bool = False,  # input, mask and h have the batch first; states and memories never do
@@ -462,7 +462,7 @@ def views(
     mask_pad: torch.Tensor | None,  # (L, B) bool
     attn_mask, memory, memory_mask_pad, cache, context,  # as in `forward`
 ) -> list[tuple]:  # for each layer: memory, `View`, keys and values before
-    "What the attention of each layer is shown."
+    "What the attention of each layer sees."
     (L, B, _), views, shared, each = x.shape, [], None, self.for_each_layer
     if cache is None and memory is None and memory_mask_pad is not None:
         raise ValueError("memory_mask_pad is given without memory, expected both or none")
@@ -478,8 +478,7 @@ def views(
     rows = zip(self.layer_inputs, each("memory", memory), pads, each("attn_mask", attn_mask), keys, values)
     for i, (n, m, pad, added, k, v) in enumerate(rows):
         if m is not None:
-            size = "M", B, n
-            check_tensor(f"memory[{i}]", m, "a floating-point tensor", size, "(M, B, n)", x.device)
+            check_tensor(f"memory[{i}]", m, "a floating-point tensor", ("M", B, n), "(M, B, n)", x.device)
         M = k.shape[2] if k is not None else 0 if m is None else m.shape[0]
         if cache is None:
             pad = None if m is None else check_mask(pad, (M, B), "(M, B)", x.device, "memory_mask_pad")
@@ -516,10 +515,10 @@ def forward(
         check_whole("context", context)
 
     def layers(x, states, mask_pad):
-        last, saved, pairs, more = [], [], [], (attn_mask, memory, memory_mask_pad, cache, context)
-        views = [()] * self.num_layers  # a layer masks pads, and what is to come, by itself
-        if any(a is not None for a in more):
-            views = [(view, m, None, past) for m, view, past in self.views(x, mask_pad, *more)]
+        last, saved, pairs, sources = [], [], [], (attn_mask, memory, memory_mask_pad, cache, context)
+        views = [()] * self.num_layers  # a layer masks pads and later steps by itself
+        if any(a is not None for a in sources):
+            views = [(view, m, None, past) for m, view, past in self.views(x, mask_pad, *sources)]
         for layer, state, view in zip(self.rnn_lst, states, views):
             saved.append(x)
             x, c, *pair = layer(x, state, mask_pad, *view)
@@ -537,7 +536,7 @@ def attention_weights(
     memory: torch.Tensor | None = None,  # (M, B, n)
     context: int | None = None,  # as in `SRUpp.forward`
 ) -> torch.Tensor:  # (B, heads, L, M + L), each row sums to 1
-    "How much each step looks at each position."
+    "How much each step attends to each position."
     if not cell.attention:
         raise ValueError("cell has attention=False, expected a layer with attention")
     x = cell._normalised(x)

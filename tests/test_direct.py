@@ -12,7 +12,7 @@ from sru_nb.testing import run_tests
 
 
 def make_layer(directions=1, k=3, m=None, dtype=torch.float64, L=5, B=3, d=4, **switches):
-    "Random arguments, with a mask of each kind; k = 4 or m: the input is of another width than the output."
+    "Random arguments, with a mask of each kind; k = 4: the input differs in width from the output."
     n = directions * d if k == 3 else 6
     generator = torch.Generator().manual_seed(0)
 
@@ -27,7 +27,7 @@ def make_layer(directions=1, k=3, m=None, dtype=torch.float64, L=5, B=3, d=4, **
 
 
 def of_tensors(a, layer=direct_layer):
-    "A layer as a function of those arguments that get a gradient, and these."
+    "A layer as a function of the arguments that get a gradient, and those arguments."
     names = [name for name in a._fields[:6] if getattr(a, name) is not None]
     return lambda *tensors: layer(*a._replace(**dict(zip(names, tensors)))), [getattr(a, name) for name in names]
 
@@ -82,11 +82,11 @@ def test_only_gradients_that_are_needed_are_computed():
 def test_tensors_that_do_not_fit():
     a = make_layer(dtype=torch.float32)
 
-    class Mine(torch.Tensor):
+    class Subclass(torch.Tensor):
         pass
 
     assert fits(a.x, a[:8])
-    for name, value in dict(x=a.x.double(), weight=a.weight.as_subclass(Mine), bias=a.bias.to("meta"),
+    for name, value in dict(x=a.x.double(), weight=a.weight.as_subclass(Subclass), bias=a.bias.to("meta"),
                             c0=a.c0.detach().to_sparse()).items():
         assert not fits(a.x, a._replace(**{name: value})[:8]), name
     assert not fits(a.x.bfloat16(), [a.x.bfloat16()])

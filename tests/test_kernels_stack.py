@@ -32,7 +32,7 @@ def make_layers(n, d, dtype, directions=1, factorised=0, norm=None, zero_state=F
 
 
 def by_the_oracle(x, layers, pads):
-    "The same, each layer as it is defined."
+    "The same results, each layer as it is defined."
     last = []
     for a in layers:
         (L, B, n), (_, directions, k, d) = x.shape, a.weight.shape

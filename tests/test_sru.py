@@ -89,13 +89,13 @@ def line_3(state):
 @pytest.mark.parametrize("case", [case for case in CASES if "custom_m" not in CASES[case]])
 def test_a_state_dict_of_version_3_is_the_same_layer(case):
     _, state, sru = golden(case)
-    again, theirs = SRU(**CASES[case]), line_3(state)
-    assert all("transform_module" in n for n, a in theirs.items() if a.ndim == 2 and n.startswith("rnn_lst"))
-    again.load_state_dict(theirs)
+    again, renamed = SRU(**CASES[case]), line_3(state)
+    assert all("transform_module" in n for n, a in renamed.items() if a.ndim == 2 and n.startswith("rnn_lst"))
+    again.load_state_dict(renamed)
     close_all(dict(again.state_dict()), dict(sru.state_dict()), tol=0)
-    theirs["rnn_lst.0.transform_module.2.weight"] = theirs.pop("rnn_lst.0.bias")
+    renamed["rnn_lst.0.transform_module.2.weight"] = renamed.pop("rnn_lst.0.bias")
     with raises(RuntimeError, "rnn_lst.0.bias", "rnn_lst.0.transform_module.2.weight"):
-        again.load_state_dict(theirs)
+        again.load_state_dict(renamed)
 
 # %% ../nbs/10_sru.ipynb #a2d8d052
 VARIANTS = [dict(), dict(bidirectional=True), dict(layer_norm=True), dict(layer_norm=True, normalize_after=True),
@@ -244,7 +244,7 @@ def test_a_wrong_type_is_named_in_every_layer():
 @pytest.mark.parametrize("grad", [True, False])
 def test_empty_sequences_and_batches(L, B, grad):
     for options in VARIANTS:
-        sru, x, c0 = generic(**options), torch.randn(L, B, 5, requires_grad=True), None
+        sru, x = generic(**options), torch.randn(L, B, 5, requires_grad=True)
         c0 = torch.randn(2, B, sru.output_size)
         with torch.set_grad_enabled(grad):
             h, c = sru(x, c0)
@@ -391,7 +391,7 @@ def test_a_changed_layer_does_what_it_does_when_called(change):
 
 
 def test_weights_may_be_given_other_memory_while_others_compute():
-    sru, x, wrong = SRU(64, 64, 6).eval(), torch.randn(4, 2, 64), []
+    sru, x = SRU(64, 64, 6).eval(), torch.randn(4, 2, 64)
 
     def swap():
         for _ in range(300):
@@ -497,9 +497,6 @@ def test_gate_vectors_of_a_custom_product_run_with_their_step():
     torch.manual_seed(0)
     both = SRUCell(5, d, bidirectional=True, custom_m=Product())
     h, _ = both(x)
-    torch.manual_seed(0)
-    flipped = SRUCell(5, d, bidirectional=True, custom_m=Product())
-    h_flipped, _ = flipped(x.flip(0))
     with torch.no_grad():  # exchange the directions: parameters, U and V
         swapped = copy.deepcopy(both)
         for p in (swapped.weight_c, swapped.bias):
@@ -730,7 +727,7 @@ model = torch.nn.parallel.DistributedDataParallel(sru)
 model(x[:, 2 * rank:2 * rank + 2])[0].square().mean().backward()
 torch.save({name: p.grad for name, p in sru.named_parameters()}, f"{folder}/{rank}.pt")
 torch.distributed.destroy_process_group()
-if not child:  # to free the model now may wait forever for a thread of gloo that has not yet let go of the gradients
+if not child:  # freeing the model now may wait forever for a thread of gloo that still holds the gradients
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """
@@ -764,8 +761,6 @@ def test_second_derivatives_and_torch_func():
 # %% ../nbs/10_sru.ipynb #6bb6c93a
 def counted(run):
     "Operations of the matrix products and of elementwise arithmetic while `run` runs."
-
-
     elementwise = {"add", "sub", "mul", "sigmoid", "tanh", "rsub"}
 
     class Elementwise(torch.utils._python_dispatch.TorchDispatchMode):

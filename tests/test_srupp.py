@@ -193,7 +193,7 @@ def test_one_sequence_alone_equals_its_place_in_a_batch(options):
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_nothing_at_a_pad_matters_not_even_nan(options):
-    rnn, x, memory = generic(**options), torch.randn(9, 4, 5), None
+    rnn, x = generic(**options), torch.randn(9, 4, 5)
     pad, memory_pad = torch.rand(9, 4) < 0.4, torch.rand(3, 4) < 0.4
     pad[:, 1] = memory_pad[:, 1] = True  # nothing but pads
     sizes = [layer.input_size for layer in rnn.rnn_lst]
@@ -232,7 +232,7 @@ def test_packed_equals_masked(enforce_sorted):
 
 def test_prompts_of_several_lengths_go_on_from_one_cache():
     rnn, x, lengths = generic(causal=True), torch.randn(9, 3, 5), (6, 2, 4)
-    pad = torch.arange(6)[:, None] < 6 - torch.tensor(lengths)  # in front, so that all go on at one place
+    pad = torch.arange(6)[:, None] < 6 - torch.tensor(lengths)  # in front, so that all continue from one place
     prompt = torch.stack([torch.cat([torch.zeros(6 - n, 5), x[:n, b]]) for b, n in enumerate(lengths)], dim=1)
     _, state, saved = rnn(prompt, mask_pad=pad, cache=rnn.start_cache())
     following, cache = torch.stack([x[n:n + 3, b] for b, n in enumerate(lengths)], dim=1), saved["cache"]
@@ -260,18 +260,18 @@ def test_continuations_of_one_cache_do_not_see_each_other(guard, context):
     with guard():
         _, parent = go_on((None, rnn.start_cache()), x, 36)
         parent = go_on(parent, steps[:2])[1]
-    kept = pickle.dumps(parent)  # what is read from it shares no memory and has no room
+    pickled = pickle.dumps(parent)  # what is loaded from it shares no memory and has no room
     later = [(guard, steps[2:5]), (torch.no_grad, -steps[2:4]), (guard, steps[3:25])]
     later += [(torch.inference_mode, steps[5:7]), *[(torch.enable_grad, steps[7:10])] * (guard is torch.no_grad)]
     states = []
     for mode, piece in later:
         with mode():
             states.append(go_on(parent, piece)[1])
-    for (mode, piece), state in zip(later, states):  # all of them exist: each goes on, and so does one without others
+    for (mode, piece), state in zip(later, states):  # now that all exist, each continues like one alone
         with mode():
-            alone = go_on(pickle.loads(kept), piece)[1]
+            alone = go_on(pickle.loads(pickled), piece)[1]
             close(go_on(state, steps[25:28])[0], go_on(alone, steps[25:28])[0])
-    for one, other in zip(parent[1].keys + parent[1].values, (lambda a: a.keys + a.values)(pickle.loads(kept)[1])):
+    for one, other in zip(parent[1].keys + parent[1].values, (lambda a: a.keys + a.values)(pickle.loads(pickled)[1])):
         close(one, other, tol=0)
     in_place = [state[1].keys[0].data_ptr() == parent[1].keys[0].data_ptr() for state in states]
     assert in_place == [context is None] + [False] * (len(states) - 1)

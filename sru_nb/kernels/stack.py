@@ -34,7 +34,7 @@ from sru_nb.kernels.cpu import (
 from ..recurrence import step
 
 # %% ../../nbs/08_kernels.stack.ipynb #a10d19ab
-TAKEN, PARTS, ZERO, PAUSE, ACROSS, TEAM = range(6)  # of every job
+TAKEN, PARTS, ZERO, PAUSE, ACROSS, TEAM = range(6)  # entries of every job
 ARRIVED, HEADER = 32, 40  # a counter in a cache line of its own; where the layers begin
 LAYERS, STEPS, BATCH, PADS, INPUT, PRODUCTS, EVEN, ODD, NORMED, NARROW, NOTHING, OUT = range(6, 18)
 (WEIGHT, VECTORS, BIAS, START, FACTOR, PROJECTION, GAIN, SHIFT, INPUTS, HIGHWAY, TANH, AFTER, EPS, INNER, DIRECTIONS,
@@ -77,7 +77,7 @@ def call(typingctx, function):
     return types.int32(types.int64), generate
 
 # %% ../../nbs/08_kernels.stack.ipynb #b36d634a
-SPINS = 2000  # looks at the counter before others may run
+SPINS = 2000  # polls of the counter before yielding the processor
 
 
 @jitable
@@ -200,7 +200,7 @@ def tile_of(whole: bool):
     return tile
 
 # %% ../../nbs/08_kernels.stack.ipynb #d0682f56
-TERMS = 256  # of a sum, before the next tile has its turn
+TERMS = 256  # of a sum, before the next tile's turn
 tile, narrow_tile = tile_of(True), tile_of(False)
 
 
@@ -407,12 +407,12 @@ class StackLayer(NamedTuple):
     eps: float = 0.0  # of the norm
 
 
-TENSORS = 8  # of the fields
+TENSORS = 8  # the first fields
 
 
 @functools.cache
 def functions() -> tuple[int, int]:
-    "Where `sched_yield` and `omp_get_num_threads` are, which the threads call; 0: PyTorch's OpenMP was not found."
+    "Addresses of `sched_yield` and `omp_get_num_threads`, which the threads call; 0: PyTorch's OpenMP was not found."
     if openmp() is None:
         return 0, 0
     both = ctypes.CDLL(None).sched_yield, openmp().omp_get_num_threads
@@ -421,17 +421,17 @@ def functions() -> tuple[int, int]:
 
 @functools.cache
 def float_bits(number: float) -> array.array:
-    "A floating-point number's bits as a whole number, the only one of an array."
+    "A floating-point number's bits as an integer, in an array of length 1."
     return array.array("q", array.array("d", [number]).tobytes())
 
 
 def index(a: torch.Tensor | None) -> int:
-    "Where an array is, in elements; 0: there is none."
+    "An array's address in elements; 0: there is no array."
     return 0 if a is None else a.data_ptr() // a.itemsize
 
 
 THREAD = 1 << 19  # multiplications that are worth a thread
-SMALL = 1 << 25  # most multiplications of a layer that are not a library's work, as `10_sru` measures
+SMALL = 1 << 25  # most multiplications of a layer that are not left to a library, as `10_sru` measures
 WIDE = 4096  # longest sum that is added up in order
 
 # %% ../../nbs/08_kernels.stack.ipynb #2acb23b1
