@@ -34,7 +34,7 @@ IN_STACK = re.compile(r"((?:.*\.)?rnn_lst\.)(\d+)\.")
 
 
 class ConversionError(ValueError):
-    "A checkpoint that cannot be read, converted or written; the message says why, and the way on where there is one."
+    "A checkpoint that cannot be read, converted or written; the message says why, and the remedy if there is one."
 
 
 def find_layers(
@@ -60,7 +60,7 @@ def find_layers(
 # %% ../nbs/12_original.ipynb #e3689f99
 TM = "transform_module."
 NORM = frozenset({"layer_norm.weight", "layer_norm.bias"})
-KINDS = {  # any one of these names tells the kind, and line 3
+KINDS = {  # any one of these names identifies the kind, and line 3
     "SRU++ attention": {TM + "linear3.weight", TM + "alpha"},
     "SRU++ projected": {TM + "linear1.weight", TM + "linear2.weight"},
     "SRU": {TM + "0.weight", TM + "1.weight", TM + "weight"},
@@ -68,11 +68,11 @@ KINDS = {  # any one of these names tells the kind, and line 3
 
 
 def kind_of(
-    names: set[str],  # of one layer, without what every key of it starts with
+    names: set[str],  # of one layer, without its prefix
 ) -> tuple[str, int]:  # kind; line, 2 for ours as well
     "The kind of a layer by the names of its parameters."
-    for kind, telling in KINDS.items():
-        if names & telling:
+    for kind, markers in KINDS.items():
+        if names & markers:
             return kind, 3
     for line, start in ((2, "custom_m."), (3, TM)):
         if any(name.startswith(start) for name in names):
@@ -82,12 +82,12 @@ def kind_of(
 # %% ../nbs/12_original.ipynb #82c59a07
 @dataclass(frozen=True)
 class SavedLayer:
-    "What the keys and shapes of one layer tell."
+    "What the keys and shapes of one layer say about it."
 
     prefix: str  # what its keys start with
     kind: str  # "SRU", "SRU custom_m", "SRU++ attention" or "SRU++ projected"
     form: int | str  # whose names and layout: 2, 3 or "ours"
-    n: int = 0  # input size; 0: unknown, behind a product of the user's
+    n: int = 0  # input size; 0: unknown, behind a user's product
     D: int = 0  # output size
     k: int = 0  # products a unit
     inner: int = 0  # q or p; 0: not factorised
@@ -106,7 +106,7 @@ def product_names(kind: str, form: int | str, factorised: bool) -> tuple[str | N
 def expected_shapes(
     layer: SavedLayer,
 ) -> dict[str, tuple]:  # name -> shape
-    "The shapes of a layer's parameters, by formula; norms of the layer itself and products of the user's left out."
+    "The shapes of a layer's parameters, by formula; without norms of the layer itself and users' products."
     n, D, k, inner = layer.n, layer.D, layer.k, layer.inner
     shapes = {"weight_c": (2 * D,), "bias": (2 * D,), "scale_x": (1,)}
     if layer.kind == "SRU custom_m":
@@ -126,7 +126,7 @@ def expected_shapes(
 
 # %% ../nbs/12_original.ipynb #67a015ca
 def read_sizes(prefix: str, kind: str, line: int, tensors: dict) -> SavedLayer | str:
-    "The layer that these tensors belong to, or what rules every layer out."
+    "The layer that these tensors belong to, or why they fit no layer."
     D, odd = divmod(tensors["bias"].numel(), 2)
     if odd or D == 0:
         return f"{prefix}bias has {tensors['bias'].numel()} elements, expected two for each unit"
@@ -143,8 +143,8 @@ def read_sizes(prefix: str, kind: str, line: int, tensors: dict) -> SavedLayer |
     n = rows if factor is None else tensors[factor].shape[0 if factor == "weight_proj" else 1]
     k, rest = divmod(weight.numel() // rows, D)
     if rest or k not in (3, 4) or k == 4 and n == D:
-        wanted = f"3 times {D} (half of bias)" + ("" if n == D else f" or 4 times {D}")
-        return f"{prefix}{last} makes {weight.numel() // rows} products, expected {wanted}"
+        expected = f"3 times {D} (half of bias)" + ("" if n == D else f" or 4 times {D}")
+        return f"{prefix}{last} makes {weight.numel() // rows} products, expected {expected}"
     return SavedLayer(prefix, kind, form, n, D, k, rows if factor else 0, weight.shape[1] if form == "ours" else 0)
 
 # %% ../nbs/12_original.ipynb #6aaee94f
@@ -154,7 +154,7 @@ def _read_layer(prefix: str, names: list, state_dict: dict) -> tuple[SavedLayer 
     kind, line = kind_of(tensors.keys())
     factors = {TM + "0.weight", TM + "1.weight"} if line == 3 else {"weight_proj"}
     needed = set(expected_shapes(SavedLayer(prefix, kind, line, inner=not factors.isdisjoint(tensors))))
-    for pair in (NORM, {TM + name for name in NORM} & needed):  # a norm has both of its parameters, or is not there
+    for pair in (NORM, {TM + name for name in NORM} & needed):  # a norm has both of its parameters, or neither
         needed = needed - pair if pair.isdisjoint(tensors) else needed | pair
     if kind == "SRU custom_m":
         needed |= {name for name in tensors if name.startswith("custom_m." if line == 2 else TM)}
@@ -210,8 +210,8 @@ def _converted(state_dict: dict, layers: list[SavedLayer], form_of, directions: 
             continue
         if layer.kind == "SRU custom_m":
             old, new = ("custom_m.", TM) if form == 3 else (TM, "custom_m.")
-            own = [key for key in state_dict if key.startswith(pre + old)]
-            changes |= {key: (pre + new + key[len(pre + old):], state_dict[key]) for key in own}
+            keys = [key for key in state_dict if key.startswith(pre + old)]
+            changes |= {key: (pre + new + key[len(pre + old):], state_dict[key]) for key in keys}
             continue
         first, last = product_names(layer.kind, layer.form, layer.inner > 0)
         new_first, new_last = product_names(layer.kind, form, layer.inner > 0)
@@ -274,7 +274,7 @@ TORCH = (".pt", ".pth", ".bin", ".ckpt")
 
 
 def check_suffix(path: Path):
-    "Refuse a file that is neither of PyTorch nor of safetensors by its name."
+    "Refuse a file whose suffix is neither PyTorch's nor that of safetensors."
     if path.suffix not in (".safetensors", *TORCH):
         raise ConversionError(f"{path} ends in {path.suffix or 'nothing'!r}, "
                               f"expected .safetensors, or for PyTorch's files {', '.join(TORCH)}")
@@ -283,7 +283,7 @@ def check_suffix(path: Path):
 def load_torch(path: Path):
     "What torch.save wrote, if it is tensors, numbers, text and containers, and undamaged."
     with open(path, "rb"):
-        pass  # a file that is not there raises what the system says
+        pass  # a missing file raises the system's own error
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -293,7 +293,7 @@ def load_torch(path: Path):
                 if (name := archive.testzip()) is not None:
                     raise ConversionError(f"{path} is damaged: the checksum of {name} in it is wrong "
                                           "(or switched off, by torch.serialization.set_crc32_options)")
-        with warnings.catch_warnings():  # that another program's pickle is no checkpoint, the error says
+        with warnings.catch_warnings():  # the error says that another program's pickle is no checkpoint
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             return torch.load(path, map_location="cpu", weights_only=True)
     except (MemoryError, ConversionError):
@@ -393,7 +393,7 @@ def write_file(
 def describe(
     layers: list[SavedLayer],  # from `read_layers`
     changes: set,  # keys that are converted
-    state_dict: dict,  # where they stand
+    state_dict: dict,  # that holds them
 ) -> str:  # one line for neighbours of the same kind and sizes
     "A table of the layers of a state_dict."
     counted, members = 0, find_layers(state_dict)

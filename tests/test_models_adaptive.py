@@ -58,10 +58,10 @@ def moved(module, dtype=torch.float64):  # away from special values such as bias
     return module.to(dtype)
 
 
-def gradients(module, output, *more):
+def gradients(module, output, *inputs):
     g = torch.randn(output.shape, generator=torch.Generator().manual_seed(0)).to(output)
-    values = torch.autograd.grad(output, [*module.parameters(), *more], g, retain_graph=True)
-    return dict(zip([*(name for name, _ in module.named_parameters()), *map(str, range(len(more)))], values))
+    values = torch.autograd.grad(output, [*module.parameters(), *inputs], g, retain_graph=True)
+    return dict(zip([*(name for name, _ in module.named_parameters()), *map(str, range(len(inputs)))], values))
 
 
 @each_size
@@ -112,23 +112,23 @@ def test_an_empty_cluster_has_gradients_of_zero(words, tie_projections):
 def test_equals_torchs_adaptive_softmax():
     torch.manual_seed(0)
     d, V, cutoffs = 12, 29, [5, 11, 20]
-    theirs = moved(nn.AdaptiveLogSoftmaxWithLoss(d, V, cutoffs, div_value=2.0, head_bias=True))
+    builtin = moved(nn.AdaptiveLogSoftmaxWithLoss(d, V, cutoffs, div_value=2.0, head_bias=True))
     ours = AdaptiveSoftmax(V, d, d, cutoffs, 2.0).double()
     with torch.no_grad():  # its head has no projection, and its tails have no bias
         ours.projections[0].copy_(torch.eye(d))
-        ours.layers[0].load_state_dict(theirs.head.state_dict())
-        for (narrow, rows), projection, layer in zip(theirs.tail, ours.projections[1:], ours.layers[1:]):
+        ours.layers[0].load_state_dict(builtin.head.state_dict())
+        for (narrow, rows), projection, layer in zip(builtin.tail, ours.projections[1:], ours.layers[1:]):
             projection.copy_(narrow.weight.t()), layer.weight.copy_(rows.weight)
     pairs = {"head.weight": ours.layers[0].weight, "head.bias": ours.layers[0].bias}
     for i in range(3):
         pairs |= {f"tail.{i}.0.weight": ours.projections[i + 1], f"tail.{i}.1.weight": ours.layers[i + 1].weight}
     h, targets = torch.randn(64, d, dtype=torch.float64, requires_grad=True), torch.randint(V, (64,))
-    for output, expected in ((ours(h, targets), -theirs(h, targets).output), (ours.log_prob(h), theirs.log_prob(h))):
+    for output, expected in ((ours(h, targets), -builtin(h, targets).output), (ours.log_prob(h), builtin.log_prob(h))):
         close(output, expected)
         g = torch.randn_like(output)
         a = dict(zip(["h", *pairs], torch.autograd.grad(output, [h, *pairs.values()], g)))
         a = {name: x.t() if name.endswith(".0.weight") else x for name, x in a.items()}
-        names = dict(theirs.named_parameters())
+        names = dict(builtin.named_parameters())
         close_all(a, dict(zip(["h", *names], torch.autograd.grad(expected, [h, *names.values()], g))))
 
 
@@ -215,8 +215,8 @@ def test_dropout_acts_between_projection_and_rows():
     ways = {"softmax": (softmax.log_prob(h), softmax.eval().log_prob(0 * h), softmax.log_prob(2 * h)),
             "embedding": (embedding(ids), 0 * embedding.eval()(ids), 2 * embedding(ids))}
     for name, (output, dropped, doubled) in ways.items():
-        kept = [torch.isclose(output, way, atol=1e-6).all(1) for way in (dropped, doubled)]
-        assert (kept[0] ^ kept[1]).all() and kept[0].any() and kept[1].any(), name
+        matches = [torch.isclose(output, way, atol=1e-6).all(1) for way in (dropped, doubled)]
+        assert (matches[0] ^ matches[1]).all() and matches[0].any() and matches[1].any(), name
 
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))]

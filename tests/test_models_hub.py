@@ -236,7 +236,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and 
 
 
 def numbered(number):
-    "A model that is all of one number."
+    "A model with this number in all of its parts."
     model = speller(bias=float(number))
     model.vocab = {"kind": "numbers", "symbols": [number] * 5}
     for p in model.parameters():
@@ -245,7 +245,7 @@ def numbered(number):
 
 
 def number_of(folder):
-    "The number of the model in a folder; an error if its parts are of several."
+    "The number of the model in a folder; an error if its parts have different ones."
     model = Speller.from_pretrained(folder)
     numbers = {model._arguments["bias"], *model.vocab["symbols"]}
     numbers.update(value for p in model.parameters() for value in p.flatten().tolist())
@@ -343,14 +343,14 @@ RESULTS = {"task": "spelling", "corpus": {"name": 'al|ice: "é" 😀', "bytes": 
 
 
 def fresh(folder, code, **environment):
-    "What a program prints that runs in a new process and finds this cell (or file) as the module `speller`."
+    "The output of a program in a new process, which finds this cell (or file) as the module `speller`."
     source = "".join(linecache.getlines(Speller.forward.__code__.co_filename))
     (folder / "speller.py").write_text("from sru_nb.models.hub import HubModel\n" + source)
     env = {name: value for name, value in os.environ.items() if "PROXY" not in name.upper() and name[:3] != "HF_"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True,
-                          env=env | environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True,
+                            env=env | environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def block(card, language):
@@ -429,8 +429,8 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def do_GET(self):
-        asked = re.fullmatch(r"/(\w+/\w+)/resolve/([^/]+)/(.+)", self.path)
-        repo, revision, name = asked.groups() if asked else ("", "", "")
+        match = re.fullmatch(r"/(\w+/\w+)/resolve/([^/]+)/(.+)", self.path)
+        repo, revision, name = match.groups() if match else ("", "", "")
         branches = self.repos.get(repo, {})
         files = branches.get(revision, {})
         if name not in files:
@@ -449,8 +449,8 @@ class Hub(BaseHTTPRequestHandler):
         if self.headers["Authorization"] != "Bearer word":
             self.answer(401, {"error": "wrong token"})
         elif self.path == "/api/repos/create":
-            asked = json.loads(body)
-            name = f"{asked.get('organization') or 'somebody'}/{asked['name']}"
+            request = json.loads(body)
+            name = f"{request.get('organization') or 'somebody'}/{request['name']}"
             self.repos.setdefault(name, {})
             self.answer(200, {"url": f"http://{self.headers['Host']}/{name}"})
         elif self.path == "/api/validate-yaml":

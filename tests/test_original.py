@@ -66,7 +66,7 @@ def line_3(state):
 
 
 def check_outputs(rnn, tensors):
-    "What the original computed."
+    "Check that a layer computes what the original computed."
     x, c0, pad = (tensors.get(name) for name in ("x", "c0", "mask_pad"))
     if isinstance(rnn, SRU):
         h, c = rnn.eval()(x, c0, pad)
@@ -177,17 +177,17 @@ def mixed(**options):
 
 def test_a_whole_model_goes_there_and_back():
     ours = mixed().state_dict()
-    theirs = to_original(ours, 3)
+    original = to_original(ours, 3)
     kinds = ["SRU"] * 3 + ["SRU++ projected", "SRU++ attention"] * 2 + ["SRU"] * 2
-    assert [layer.kind for layer in read_layers(theirs)] == [layer.kind for layer in read_layers(ours)] == kinds
-    assert len(theirs) == len(ours) and theirs._metadata == ours._metadata
-    close_all(dict(from_original(theirs, directions=1)), dict(ours), tol=0)
+    assert [layer.kind for layer in read_layers(original)] == [layer.kind for layer in read_layers(ours)] == kinds
+    assert len(original) == len(ours) and original._metadata == ours._metadata
+    close_all(dict(from_original(original, directions=1)), dict(ours), tol=0)
     for name, a in ours.items():
         if a.ndim < 4 and "weight_proj" not in name or "deep.0" in name:
-            assert theirs[name] is a, name  # the same tensor, not a copy
+            assert original[name] is a, name  # the same tensor, not a copy
     other = mixed()
-    for form in (theirs, from_original(theirs), {**to_original(mixed(deep=False).state_dict(), 2), **{
-            name: a for name, a in theirs.items() if name.startswith("deep")}}):
+    for form in (original, from_original(original), {**to_original(mixed(deep=False).state_dict(), 2), **{
+            name: a for name, a in original.items() if name.startswith("deep")}}):
         torch.nn.init.zeros_(other["cells"][0].weight)
         other.load_state_dict(form)
         close_all(dict(other.state_dict()), dict(ours), tol=0)
@@ -196,21 +196,21 @@ def test_a_whole_model_goes_there_and_back():
 def test_a_bare_cell_converts():
     for options in (dict(), dict(n_proj=3), dict(n_proj=9, force_proj=True), dict(bidirectional=True, layer_norm=True)):
         ours = SRUCell(5, 7, **options).state_dict()
-        theirs = to_original(ours, 3)
-        assert "transform_module.weight" in theirs or "transform_module.0.weight" in theirs
-        close_all(dict(from_original(theirs, 2 if "bidirectional" in options else 1)), dict(ours), tol=0)
+        original = to_original(ours, 3)
+        assert "transform_module.weight" in original or "transform_module.0.weight" in original
+        close_all(dict(from_original(original, 2 if "bidirectional" in options else 1)), dict(ours), tol=0)
         for name in ("weight_c", "bias", "scale_x"):
             with raises(ConversionError, f"encoder.{name} is missing"):
-                read_layers({f"encoder.{key}": a for key, a in theirs.items() if key != name})
+                read_layers({f"encoder.{key}": a for key, a in original.items() if key != name})
 
 
 def test_a_projection_of_any_size_loads_from_line_3():
     sizes = [9, 3, 0]  # the first is wider than the input, and the last layer has none
     ours = SRU(4, 6, num_layers=3, projection_size=sizes)
-    theirs = to_original(ours.state_dict(), 3)
-    assert [theirs[f"rnn_lst.{i}.transform_module.0.weight"].shape[0] for i in (0, 1)] == sizes[:2]
+    original = to_original(ours.state_dict(), 3)
+    assert [original[f"rnn_lst.{i}.transform_module.0.weight"].shape[0] for i in (0, 1)] == sizes[:2]
     again = SRU(4, 6, num_layers=3, projection_size=sizes)
-    again.load_state_dict(theirs)
+    again.load_state_dict(original)
     close_all(dict(again.state_dict()), dict(ours.state_dict()), tol=0)
     with raises(ConversionError, "rnn_lst.0.", "inner size of 9"):
         to_original(ours.state_dict(), 2)
@@ -225,10 +225,10 @@ def test_a_product_of_the_users_keeps_its_parameters():
         return SRU(6, 6, custom_m=Product(OrderedDict(a=torch.nn.Linear(6, 5), b=torch.nn.Linear(5, 18))))
 
     ours = stack().state_dict()
-    theirs = to_original(ours, 3)
-    assert "rnn_lst.1.transform_module.a.bias" in theirs and not [key for key in theirs if "custom_m" in key]
-    close_all(dict(from_original(theirs)), dict(ours), tol=0)
-    close_all(dict(from_original(theirs, directions=1)), dict(ours), tol=0)
+    original = to_original(ours, 3)
+    assert "rnn_lst.1.transform_module.a.bias" in original and not [key for key in original if "custom_m" in key]
+    close_all(dict(from_original(original)), dict(ours), tol=0)
+    close_all(dict(from_original(original, directions=1)), dict(ours), tol=0)
     close_all(dict(to_original(ours, 2)), dict(ours), tol=0)
     with raises(ConversionError, "rnn_lst.0.custom_m.cell. is a layer inside the product of another"):
         inner = {f"rnn_lst.0.custom_m.cell.{name}": a for name, a in SRUCell(3, 3).state_dict().items()}
@@ -238,9 +238,9 @@ def test_a_product_of_the_users_keeps_its_parameters():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_types_are_kept(dtype):
     ours = SRU(4, 6, projection_size=3).to(dtype).state_dict()
-    theirs = to_original(ours, 3)
-    assert {a.dtype for a in theirs.values()} == {dtype}
-    close_all(dict(from_original(theirs, 1)), dict(ours), tol=0)
+    original = to_original(ours, 3)
+    assert {a.dtype for a in original.values()} == {dtype}
+    close_all(dict(from_original(original, 1)), dict(ours), tol=0)
 
 
 def test_wrong_arguments_are_named():
@@ -317,7 +317,7 @@ def test_no_flipped_bit_of_a_pt_is_converted(tmp_path):
 
 def test_files_that_are_something_else_are_refused(tmp_path):
     state, _ = golden("sru", "00")
-    with warnings.catch_warnings():  # that making one is deprecated
+    with warnings.catch_warnings():  # making one is deprecated
         warnings.simplefilter("ignore")
         torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "script.pt")
     torch.save({"model": state, "score": np.float64(1)}, tmp_path / "numpy.pt")
@@ -355,22 +355,22 @@ def test_a_training_checkpoint_gives_its_weights(tmp_path):
     optimiser = torch.optim.Adam(model.parameters())
     sum(p.sum() for p in model.parameters()).backward()
     optimiser.step()
-    theirs = to_original(model.state_dict(), 3)
-    torch.save({"net": {"weights": theirs, "best": 1.5}, "optimizer": optimiser.state_dict(), "step": 1},
+    original = to_original(model.state_dict(), 3)
+    torch.save({"net": {"weights": original, "best": 1.5}, "optimizer": optimiser.state_dict(), "step": 1},
                tmp_path / "in.pt")
     report = convert_file(tmp_path / "in.pt", tmp_path / "out.safetensors")
     assert "left out: optimizer, step, best" in report
     other = mixed()
     other.load_state_dict(load_file(tmp_path / "out.safetensors"))
     close_all(dict(other.state_dict()), dict(model.state_dict()), tol=0)
-    torch.save({"weights": theirs, "average": theirs}, tmp_path / "two.pt")
+    torch.save({"weights": original, "average": original}, tmp_path / "two.pt")
     with raises(ConversionError, "'weights', 'average'"):
         convert_file(tmp_path / "two.pt", None)
     with raises(ConversionError, "key is 'ema'", "'weights', 'average'"):
         convert_file(tmp_path / "two.pt", None, key="ema")
     convert_file(tmp_path / "two.pt", tmp_path / "average.pt", key="average")
     average = torch.load(tmp_path / "average.pt")
-    assert average.keys() == from_original(theirs).keys() and average._metadata == theirs._metadata
+    assert average.keys() == from_original(original).keys() and average._metadata == original._metadata
 
 
 def test_tied_and_strided_weights_are_stored_whole(tmp_path):

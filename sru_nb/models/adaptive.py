@@ -55,7 +55,7 @@ def cluster_rows(clusters: list[Cluster]) -> list[int]:
 
 # %% ../../nbs/12a_models.adaptive.ipynb #1c1272a4
 def check_words(name: str, words: torch.Tensor, vocab_size: int):
-    "Refuse what is not a word's number; on a GPU, where this takes time, indexing refuses numbers out of range."
+    "Refuse anything but word numbers; on a GPU, where this takes time, indexing refuses numbers out of range."
     if words.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"{name} has dtype {words.dtype}, expected torch.int64")
     if words.device.type == "cpu" and words.numel() and not torch.compiler.is_compiling():
@@ -84,14 +84,14 @@ class Projections(nn.ParameterList):
 
 
 class WordLinear(Linear):
-    "The scores of words; given words, the rows of their weights, so that an embedding too calls the layer it shares."
+    "The scores of words; for words as input, their rows, so that an embedding also calls the layer it shares."
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (..., n) -> (..., words), or (...) -> (..., n)
         return super().forward(x) if x.is_floating_point() else F.embedding(x, self.weight)
 
 
 def within(layer: nn.Module) -> WordLinear:
-    "The layer of words in whatever stands around it: an adapter, a wrapper."
+    "The layer of words inside a module around it: an adapter, a wrapper."
     if isinstance(layer, WordLinear):
         return layer
     for module in layer.modules():
@@ -169,7 +169,7 @@ def forward(
     nll = -self.cluster_log_prob(0, hidden).gather(1, column[:, None])[:, 0]
     if not tails:
         return nll
-    first, *counts = torch.stack([(cluster == i).sum() for i in range(len(tails) + 1)]).tolist()  # waits
+    first, *counts = torch.stack([(cluster == i).sum() for i in range(len(tails) + 1)]).tolist()  # waits for the device
     rows = cluster.argsort(stable=True)[first:]
     groups = zip(tails, hidden.index_select(0, rows).split(counts), targets[rows].split(counts))
     log_probs = [self.cluster_log_prob(i, h).gather(1, (words - c.first)[:, None])[:, 0]
@@ -214,9 +214,9 @@ class AdaptiveEmbedding(nn.Module):
         projections = softmax.projections if self.projections is None else self.projections
         cluster, parts = cluster_of(ids, softmax.cutoffs), []
         for i, (c, layer) in enumerate(zip(softmax.clusters, softmax.layers)):
-            mine = cluster == i
-            rows = within(layer)((ids - c.first) * mine)  # row 0 stands in for words of other clusters
-            parts.append(projections(i, self.dropout(rows.masked_fill(~mine[..., None], 0)), True))
+            members = cluster == i
+            rows = within(layer)((ids - c.first) * members)  # row 0 stands in for words of other clusters
+            parts.append(projections(i, self.dropout(rows.masked_fill(~members[..., None], 0)), True))
         x = functools.reduce(torch.add, parts)
         return x if self.scale == 1 else self.scale * x
 

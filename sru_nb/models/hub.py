@@ -41,7 +41,7 @@ class HubError(Exception):
 
 # %% ../../nbs/12b_models.hub.ipynb #a1b44565
 def plain(value: Any, name: str) -> Any:
-    "A value of types that JSON returns unchanged; messages call it by the name."
+    "A value in types that JSON returns unchanged; error messages use the name."
     if value is None or isinstance(value, (bool, int, str)) or isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, (list, tuple)):
@@ -61,7 +61,7 @@ def noting_arguments(init: Callable) -> Callable:
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError:
-            return init(self, *args, **kwargs)  # raises it again, in Python's own words
+            return init(self, *args, **kwargs)  # raises it again, with Python's own message
         bound.apply_defaults()
         arguments = {name: copy.deepcopy(value) if isinstance(value, (list, dict)) else value
                      for name, value in list(bound.arguments.items())[1:]}
@@ -98,10 +98,10 @@ def vocab_dict(vocab: Any) -> dict:
 
 # %% ../../nbs/12b_models.hub.ipynb #58f5ad43
 def tied_names(model: torch.nn.Module) -> dict[str, str]:  # name -> the first name of the same tensor
-    "Which names of the state dictionary are further names of a tensor."
+    "The names in the state dictionary that are further names of a tensor."
     state, first = model.state_dict(keep_vars=True), {}
-    kept = {name: first.setdefault(id(tensor), name) for name, tensor in state.items()}
-    return {name: other for name, other in kept.items() if name != other}
+    first_names = {name: first.setdefault(id(tensor), name) for name, tensor in state.items()}
+    return {name: other for name, other in first_names.items() if name != other}
 
 
 def pack_weights(model: torch.nn.Module) -> bytes:  # what model.safetensors holds
@@ -111,7 +111,7 @@ def pack_weights(model: torch.nn.Module) -> bytes:  # what model.safetensors hol
         if not isinstance(tensor, torch.Tensor) or tensor.is_meta:
             what = "tensor without values" if isinstance(tensor, torch.Tensor) else type(tensor).__name__
             raise TypeError(f"model: {name} in its state_dict is a {what}, expected a tensor")
-    tensors = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)  # memory that no other shares
+    tensors = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)  # memory of its own
                for name, tensor in state.items() if name not in ties}
     return save(tensors, {LIBRARY: json.dumps({"ties": ties, "modules": state._metadata})})
 
@@ -131,21 +131,21 @@ def build_model(
         ties, modules = (json.loads(header["__metadata__"][LIBRARY])[key] for key in ("ties", "modules"))
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise HubError(f"{where} is not a file of weights as sru_nb writes it: {error!r}") from error
-    own = model.state_dict(keep_vars=True)
-    for name, kept in ties.items():
-        if name in own and own[name] is not own.get(kept, own[name]):
+    initial = model.state_dict(keep_vars=True)
+    for name, first in ties.items():
+        if name in initial and initial[name] is not initial.get(first, initial[name]):
             parent, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, own[kept])
-    for name in own.keys() & tensors.keys():
-        own[name].data = own[name].data.to(tensors[name].dtype)
-    state = OrderedDict(tensors | {name: tensors[kept] for name, kept in ties.items()})
+            setattr(model.get_submodule(parent), leaf, initial[first])
+    for name in initial.keys() & tensors.keys():
+        initial[name].data = initial[name].data.to(tensors[name].dtype)
+    state = OrderedDict(tensors | {name: tensors[first] for name, first in ties.items()})
     state._metadata = modules
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise HubError(f"{where}: {error}") from error
-    if more := tied_names(model).items() - ties.items():
-        raise HubError(f"{where}: the model ties {dict(more)}, which are tensors of their own in the file")
+    if extra := tied_names(model).items() - ties.items():
+        raise HubError(f"{where}: the model ties {dict(extra)}, which are tensors of their own in the file")
     return model.eval()
 
 # %% ../../nbs/12b_models.hub.ipynb #ef5c0919
@@ -160,7 +160,7 @@ def finish_save(folder: Path) -> dict:  # the files that its config.json lists
         listed = dict(json.loads((folder / CONFIG).read_bytes())[LIBRARY]["files"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {}  # none yet, or one that is useless: it may be overwritten
-    listed = {name: entry for name, entry in listed.items() if Path(name).name == name}  # files of this folder alone
+    listed = {name: entry for name, entry in listed.items() if Path(name).name == name}  # only files of this folder
     for name, entry in listed.items():
         waiting = folder / f".tmp-{name}"
         if waiting.exists() and file_entry(waiting.read_bytes()) == entry:
@@ -191,33 +191,33 @@ def write_folder(folder: Path, files: dict[str, bytes]):
     sync(folder)
     finish_save(folder)
     for name in {VOCAB, *listed} - files.keys() - {CARD}:
-        (folder / name).unlink(missing_ok=True)  # of the model before
+        (folder / name).unlink(missing_ok=True)  # from the model before
     for path in folder.glob(".tmp-*"):
-        path.unlink()  # of a save that never counted
+        path.unlink()  # from a save that never took effect
 
 # %% ../../nbs/12b_models.hub.ipynb #80d75aa0
 def config_digest(config: dict) -> str:
-    "The SHA-256 of the content of config.json, but for the SHA-256 itself."
-    own = {name: value for name, value in config[LIBRARY].items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(config | {LIBRARY: own}, sort_keys=True).encode()).hexdigest()
+    "The SHA-256 of the content of config.json, without the SHA-256 itself."
+    entries = {name: value for name, value in config[LIBRARY].items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(config | {LIBRARY: entries}, sort_keys=True).encode()).hexdigest()
 
 
 def pack_config(class_name: str, arguments: dict, files: dict[str, bytes]) -> bytes:
-    "config.json: plain arguments at the top, as the Hub's mixin has them, and under one name ours and the other files."
-    own = {"format": FORMAT, "version": __version__, "class": class_name,
-           "files": {name: file_entry(content) for name, content in files.items()}}
-    config = arguments | {LIBRARY: own}
-    own["sha256"] = config_digest(config)
+    "config.json: plain arguments at the top, as in the Hub's mixin, and under one name ours and the other files."
+    entries = {"format": FORMAT, "version": __version__, "class": class_name,
+               "files": {name: file_entry(content) for name, content in files.items()}}
+    config = arguments | {LIBRARY: entries}
+    entries["sha256"] = config_digest(config)
     return json.dumps(config, indent=1).encode() + b"\n"
 
 # %% ../../nbs/12b_models.hub.ipynb #0161d030
 def unpack_config(content: bytes, where: str, cls: type, changes: dict) -> tuple[dict, dict]:
-    "The arguments in config.json, with the changes, and its entries of files; if it is unchanged and fits the class."
+    "The arguments in config.json, with the changes, and its entries of files; refused if edited or of another class."
     try:
         config = json.loads(content)
-        own = dict(config.pop(LIBRARY))
-        form, by, digest, name, files = (own.get(key) for key in ("format", "version", "sha256", "class", "files"))
-        expected = config_digest(config | {LIBRARY: own})
+        entries = dict(config.pop(LIBRARY))
+        form, by, digest, name, files = (entries.get(key) for key in ("format", "version", "sha256", "class", "files"))
+        expected = config_digest(config | {LIBRARY: entries})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HubError(f"{where} is damaged, or was not written by sru_nb: {error!r}") from error
     if form != FORMAT:
@@ -229,19 +229,19 @@ def unpack_config(content: bytes, where: str, cls: type, changes: dict) -> tuple
         raise HubError(f"{where} is of the class {name}, expected {cls.__name__}")
     if not {WEIGHTS} <= files.keys() <= {WEIGHTS, VOCAB, CARD}:
         raise HubError(f"{where} lists the files {', '.join(files)}, expected {WEIGHTS}, perhaps {VOCAB} and {CARD}")
-    known = init_parameters(cls)
+    parameters = init_parameters(cls)
     for arguments, kind in ((config, HubError), (changes, TypeError)):
-        if unknown := sorted(arguments.keys() - known.keys()):
+        if unknown := sorted(arguments.keys() - parameters.keys()):
             raise kind(f"{where}: {cls.__name__} has no argument {', '.join(map(repr, unknown))}; "
-                       f"it has {', '.join(known)}")
-    if missing := [name for name in known if name not in config | changes]:
+                       f"it has {', '.join(parameters)}")
+    if missing := [name for name in parameters if name not in config | changes]:
         raise HubError(f"{where}, written by sru_nb {by}, lacks the arguments {', '.join(map(repr, missing))} of "
                        f"{cls.__name__}; pass them to from_pretrained")
     return config | changes, files
 
 # %% ../../nbs/12b_models.hub.ipynb #483affa3
 def to_yaml(value: Any, indent: str = "") -> str:
-    "A plain value as YAML, which goes on with the line that the caller has begun."
+    "A plain value as YAML, which continues the line that the caller has begun."
     if isinstance(value, dict):
         return "".join(f"\n{indent}{key}:{to_yaml(item, indent + '  ')}" for key, item in value.items())
     if isinstance(value, list):
@@ -253,7 +253,7 @@ def to_yaml(value: Any, indent: str = "") -> str:
 
 
 def card_metadata(cls: type, name: str, metrics: dict, corpus: str | None, license: str | None) -> dict:
-    "What the Hub reads at the head of a card; of the metrics one entry for each part of the data."
+    "What the Hub reads at the head of a card; the metrics have one entry for each part of the data."
     task, parts = cls._pipeline_tag, {}
     for key, value in metrics.items():
         split, kind = re.fullmatch(r"(?:(train|valid|validation|test)_)?(.+)", key).groups()
@@ -267,7 +267,7 @@ def card_metadata(cls: type, name: str, metrics: dict, corpus: str | None, licen
 
 # %% ../../nbs/12b_models.hub.ipynb #90fe6700
 def run_command(results: dict) -> str:
-    "The shell's command that repeats a run in the folder of the repository."
+    "The shell command that repeats a run in the folder of the repository."
     count = results.get("processes", 1)
     start = ["torchrun", "--nproc-per-node", str(count)] if count > 1 else ["python"]
     words = [word for name, value in results["parameters"].items() if name not in ("run_dir", "resume")
@@ -277,12 +277,12 @@ def run_command(results: dict) -> str:
 
 
 def run_facts(results: dict) -> list[tuple]:  # of (name, value or None)
-    "What results.json tells of a run, for a reader."
+    "What results.json says about a run, for a reader."
     corpus, training = results.get("corpus", {}), results.get("training", {})
     data = [corpus.get("name"), f"{corpus['bytes']:,} bytes" if "bytes" in corpus else None,
             f"SHA-256 `{corpus['sha256']}`" if "sha256" in corpus else None]
     count, seconds = (results.get(key) for key in ("parameter_count", "seconds"))
-    speed = results.get("samples_per_second", results.get("tokens_per_second"))  # as it was called before
+    speed = results.get("samples_per_second", results.get("tokens_per_second"))  # its former name
     versions = ", ".join(f"{name} {number}" for name, number in results.get("versions", {}).items())
     return [("task", results.get("task")), ("corpus", ", ".join(filter(None, data)) or None),
             ("parameters", None if count is None else f"{count:,}"), ("steps", training.get("step")),
@@ -343,7 +343,7 @@ def file_reader(
     revision: str | None,  # of a repository
     **options,  # of hf_hub_download
 ) -> Callable[..., bytes]:  # (name of a file, its entry in config.json, whether it may be missing: then None)
-    "How to read the files of a folder or a repository; refused if they are not those listed."
+    "A function that reads the files of a folder or a repository, and refuses any but those listed."
     folder, at, in_folder = Path(source), revision, Path(source).is_dir()
     if in_folder and revision is not None:
         raise ValueError(f"revision={revision!r}, but {source} is a folder here, which has none")
@@ -402,7 +402,7 @@ def pack_model(
 
 # %% ../../nbs/12b_models.hub.ipynb #e6586353
 class HubModel:
-    "Beside nn.Module: a network that is kept as a folder, on disk or on the Hugging Face Hub."
+    "Beside nn.Module: a network that is stored as a folder, on disk or on the Hugging Face Hub."
 
     vocab: dict | None = None  # in the plain form of `vocab_dict`
     _pipeline_tag: str | None = None
@@ -486,8 +486,8 @@ def push_files(
     if repo != repo_id:  # which lacked its owner
         files = pack(repo)
     added = [hub.CommitOperationAdd(name, content) for name, content in files.items()]
-    done = api.create_commit(repo, added, commit_message=commit_message, revision=branch, create_pr=create_pr)
-    return done.pr_url or done.commit_url
+    commit = api.create_commit(repo, added, commit_message=commit_message, revision=branch, create_pr=create_pr)
+    return commit.pr_url or commit.commit_url
 
 
 @patch
