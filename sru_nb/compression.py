@@ -66,7 +66,7 @@ def counter():
         part, parts, B, V, last = take(job), job[1], job[2], job[3], job[4] - 1
         logits, table = carray(pointer(job[5]), (B * V,), np.float64), carray(pointer(job[6]), (last + 1,), np.int64)
         counts, rest = carray(pointer(job[7]), (B * V,), np.int64), TOTAL - V  # one for each; the rest by probability
-        fractions = carray(pointer(job[7]), (B * V,), np.float64)  # the same numbers in the end, in the same place
+        fractions = carray(pointer(job[7]), (B * V,), np.float64)  # the final numbers, in the same memory
         while part < parts:
             for row in range(B * part // parts * V, B * (part + 1) // parts * V, V):
                 best, top, total, given, broken = row, logits[row], 0, 0, False
@@ -94,8 +94,8 @@ def counter():
 
 def shares(
     logits: np.ndarray | torch.Tensor,  # (B, V)
-) -> np.ndarray:  # (B, V) float64: `frequencies` but for the one that each symbol has anyway, as the coder takes them
-    "Of the `TOTAL` what each symbol gets by its probability."
+) -> np.ndarray:  # (B, V) float64: `frequencies` less the one that each symbol has anyway, as the coder takes them
+    "The part of `TOTAL` that each symbol gets by its probability."
     logits = logits.detach().cpu().double().numpy() if isinstance(logits, torch.Tensor) else np.asarray(logits, float)
     if logits.ndim != 2 or not 2 <= logits.shape[1] <= 1 << 20:
         raise ValueError(f"logits: shape {logits.shape}, expected (B, V) with V from 2 to {1 << 20}")
@@ -103,8 +103,8 @@ def shares(
     parts = 1 if logits.size < 1 << 12 or forked() or openmp() is None else torch.get_num_threads()
     job = array.array("q", [0, parts, *logits.shape, len(table), logits.ctypes.data, table.ctypes.data,
                             result.ctypes.data, 0])
-    place = job.buffer_info()[0]
-    counter().ctypes(place) if parts < 2 else openmp().GOMP_parallel(counter().address, place, parts, 0)
+    address = job.buffer_info()[0]
+    counter().ctypes(address) if parts < 2 else openmp().GOMP_parallel(counter().address, address, parts, 0)
     if job[8]:
         raise ValueError("logits: NaN or infinity, expected finite numbers: this model is broken")
     return result
@@ -113,7 +113,7 @@ def shares(
 def frequencies(
     logits: np.ndarray | torch.Tensor,  # (B, V) natural logarithms, up to a constant
 ) -> np.ndarray:  # (B, V) int64, each at least 1, each row with the sum `TOTAL`
-    "The distribution of `logits` as whole numbers, the same ones wherever the logits agree on the grid."
+    "The distribution of `logits` as whole numbers, the same wherever the logits agree on the grid."
     return shares(logits).astype(np.int64) + 1
 
 # %% ../nbs/13b_compression.ipynb #2545d366
@@ -167,8 +167,8 @@ def predict_steps(model, columns: np.ndarray, length: int, compiled: bool, known
     model = copy.deepcopy(model).to(device, torch.float64).eval()
     state, counts = model.start_cache(), shares(np.zeros((streams, V)))[None]
     block = max(1, (1 << 20) // (streams * V)) if compiled and known else 1  # steps at a time
-    alone = torch.autocast(device.type, enabled=False)
-    with alone:
+    no_autocast = torch.autocast(device.type, enabled=False)
+    with no_autocast:
         decoder = Decoder(model, streams) if compiled else None
     for t, width in enumerate(column_widths(length, streams)):
         if t and (t - 1) % block == 0:
@@ -176,7 +176,7 @@ def predict_steps(model, columns: np.ndarray, length: int, compiled: bool, known
             if compiled:
                 logits = decoder.read(x)
             else:
-                with alone:
+                with no_autocast:
                     logits, state = model(x.to(device), state)
             counts = shares(logits.flatten(0, 1)).reshape(len(x), streams, V)
         yield columns[t, :width], counts[(t - 1) % block if t else 0, :width]
@@ -253,7 +253,7 @@ def compress(
     model: torch.nn.Module,  # model(ids (L, B), state) -> (logits, state), `start_cache`, `vocab_size`: a LanguageModel
     data,  # a text: bytes or (N,) uint8; or ids: (N,) whole numbers of another type, array or tensor
     values: bytes | None = None,  # the byte of each id, as `bytes(corpus.vocab)`; None: an id is its byte
-    streams: int = 32,  # B, columns side by side: fewer make a smaller file, more a faster one
+    streams: int = 32,  # B, columns side by side: fewer make the file smaller, more make coding faster
 ) -> bytes:
     "A text as the file that an entropy coder writes with the model's probabilities."
     ids, text = to_ids(data, values, model.vocab_size)
@@ -394,5 +394,5 @@ def plot_compression(
     axis.invert_yaxis(), axis.set_xlim(0, 1.1 * max(bits)), axis.spines[["top", "right"]].set_visible(False)
     axis.set_title(f"bits per character of {original:,} bytes", fontsize=10)
     axis.set_xlabel(note, fontsize=8, loc="left")
-    plt.close(figure)  # shown by whoever displays it, not twice
+    plt.close(figure)  # shown once, by whoever displays it
     return figure

@@ -89,20 +89,20 @@ def test_the_same_numbers_draw_the_same_symbols(choice):
 # one thread, or a thread for each stream; all threads for each product
 @pytest.mark.parametrize("size, unit", [(40, "sru"), (600, "sru"), (40, "lstm"), (40, "gru"), (40, "srupp")])
 def test_neither_streams_nor_threads_change_a_bit(size, unit):
-    model, before, given = make(hidden_size=size, unit=unit), torch.get_num_threads(), torch.randint(50, (9, 14))
+    model, before, ids = make(hidden_size=size, unit=unit), torch.get_num_threads(), torch.randint(50, (9, 14))
     try:
         results = []
         for threads, parts in ((1, [14]), (2, [14]), (3, [14]), (2, [1] * 14), (2, [4, 3, 7])):
             torch.set_num_threads(threads)
             with replaced.dict(Decoder.run.__globals__, THREAD=1):
                 results.append(torch.cat([Decoder(model, len(part.T)).read(part.contiguous())
-                                          for part in given.split(parts, 1)], 1))
+                                          for part in ids.split(parts, 1)], 1))
         assert all(torch.equal(result, results[0]) for result in results)
-        if openmp() is not None:  # one that gives fewer threads than are asked for
+        if openmp() is not None:  # one that gives fewer threads than requested
             fewer, parallel = Mock(omp_get_num_threads=openmp().omp_get_num_threads), openmp().GOMP_parallel
             fewer.GOMP_parallel = lambda task, job, threads, flags: parallel(task, job, threads - 1, flags)
             with replaced.dict(Decoder.run.__globals__, openmp=lambda: fewer, THREAD=1):
-                assert torch.equal(Decoder(model, 14).read(given), results[0])
+                assert torch.equal(Decoder(model, 14).read(ids), results[0])
     finally:
         torch.set_num_threads(before)
 

@@ -40,10 +40,10 @@ from ..srupp import KVCache, GateLinear, SRUpp, SRUppAttention, SRUppCell, SRUpp
 
 # %% ../../nbs/13a_models.decoder.ipynb #3b04f1d9
 (IDS, BATCH, STEPS, VOCAB, STAGES, ROW, EMBEDDED, TABLE, APART, TOP_K, OPTIONS, NUMBERS, LOGITS, X, H, NORMED, CHANCES,
- ORDER, SEEN, ROOM, SCORES, FIRST, SYMBOLS, WRONG) = range(6, 30)  # after those of every job
+ ORDER, SEEN, ROOM, SCORES, FIRST, SYMBOLS, WRONG) = range(6, 30)  # after the entries of every job
 (INPUTS, OUTPUTS, BLOCKS, THEN, HIGHWAY, TANH, WEIGHT, SCALE, BIAS, SOURCE, TARGET, FACTOR, VECTORS, GATE_BIAS, STATE,
  GAIN, SHIFT, EPS, BESIDE, OUTPUT, HEADS, KEYS, VALUES, ALPHA) = range(24)
-STAGE = 24  # entries of a stage, the first of which begins at HEADER
+STAGE = 24  # entries of a stage; the first stage begins at HEADER
 ATTEND, RECUR, LSTM, GRU = range(1, 5)  # what may follow a product: entry THEN
 
 # %% ../../nbs/13a_models.decoder.ipynb #7ad1ce06
@@ -313,9 +313,9 @@ def plain_stack(rnn: nn.Module) -> bool:
         return False
     if isinstance(rnn, nn.RNNBase):
         return True
-    ahead = any(getattr(cell.transform_module, "normalize_after", True) is False for cell in rnn.rnn_lst) \
+    unusual = any(getattr(cell.transform_module, "normalize_after", True) is False for cell in rnn.rnn_lst) \
         if type(rnn) is SRUpp else any(cell.custom_m is not None for cell in rnn.rnn_lst)
-    return not ahead and rnn.input_to_hidden is None and (type(rnn) is SRU or rnn.causal)
+    return not unusual and rnn.input_to_hidden is None and (type(rnn) is SRU or rnn.causal)
 
 
 def obstacle(
@@ -355,13 +355,13 @@ def report(reason: str):
 
 
 def chosen(model: nn.Module) -> bool:
-    "Whether whoever uses a model has put it out of reach on purpose."
+    "Whether the user has put a model out of reach on purpose."
     return (type(model) is not LanguageModel or torch.is_autocast_enabled("cpu") or transforms_active()
             or any(p.device.type != "cpu" for p in model.parameters()) or not all(map(untouched, model.modules())))
 
 
 def usable(model: nn.Module) -> bool:
-    "Whether the compiled loop can run a model; where it cannot, and nobody chose that, it says why."
+    "Whether the compiled loop can run a model; warns if it cannot and the user did not choose that."
     reason = obstacle(model)
     if reason and not chosen(model):
         report(reason)
@@ -369,13 +369,13 @@ def usable(model: nn.Module) -> bool:
 
 # %% ../../nbs/13a_models.decoder.ipynb #4d206503
 class Decoder:
-    "A language model as a compiled loop, which reads most weights where they are, and the state of its streams."
+    "A language model as a compiled loop, which reads most weights in place, with the state of its streams."
 
     def __init__(
         self,
         model: LanguageModel,  # computes as in evaluation mode
         batch: int,  # B, streams
-        weights: str | None = None,  # "int8": a copy in eight bits; embedding, biases, sums stay as they are; None: all
+        weights: str | None = None,  # "int8": copied in eight bits, but for embedding, biases, sums; None: as they are
     ):
         if reason := obstacle(model):
             raise ValueError(f"model: {reason}; expected a plain LanguageModel, float32 or float64, on the CPU")
@@ -402,7 +402,7 @@ class Decoder:
         return torch.zeros(shape, dtype=self.dtype)
 
     def place(self, tensor: torch.Tensor) -> int:
-        "Keep an array, and say where it is."
+        "Keep an array alive, and return its place in memory."
         self.kept.append(tensor)
         return index(tensor)
 
@@ -441,7 +441,7 @@ def norm(self: Decoder, layer_norm: nn.LayerNorm | None) -> dict:
 
 @patch
 def buffer(self: Decoder, name: str, width: int) -> int:
-    "Where the stages of all layers, one after another, write their rows."
+    "The place of rows that the stages of all layers share, one after another."
     if (name, width) not in self.buffers:
         self.buffers[name, width] = self.place(self.new(self.batch, width))
     return self.buffers[name, width]
@@ -503,7 +503,7 @@ LOOKED_UP = 1 << 20  # bytes of a table of products, at most
 
 
 def packed(entries: dict[int, int], stages: list) -> array.array:
-    "A job."
+    "The array of a job."
     header = [int(entries.get(i, 0)) for i in range(HEADER)]
     return array.array("q", header + [entry for stage in stages for entry in stage])
 
@@ -527,7 +527,7 @@ def look_up(self: Decoder, stage: list[int]) -> torch.Tensor | None:  # (V, colu
 # %% ../../nbs/13a_models.decoder.ipynb #ec40a68e
 @patch
 def reserve(self: Decoder, steps: int):
-    "Room for the keys and values of so many more steps."
+    "Make room for the keys and values of more steps."
     if not self.caches or self.length + steps <= self.room:
         return
     self.room = 2 * (self.length + steps)
@@ -557,7 +557,7 @@ def rewind(self: Decoder, mark: tuple):
 # %% ../../nbs/13a_models.decoder.ipynb #039b311d
 @patch
 def state(self: Decoder):
-    "The state behind the last id that was read, as the model has it."
+    "The state after the last id read, in the form of the model."
     c, rnn = tuple(self.carried.clone()), self.model.rnn
     if not isinstance(rnn, SRUpp):
         return c if len(c) > 1 else c[0]
@@ -578,10 +578,10 @@ def resume(self: Decoder, state):
     if cache is not None:
         self.reserve(cache.length)
         self.length = cache.length
-        held = [pair for pair in zip(cache.keys, cache.values) if pair[0] is not None]
-        for (_, *own), pair in zip(self.caches, held):
-            for mine, given in zip(own, pair):
-                mine[:, :, :self.length] = given
+        pairs = [pair for pair in zip(cache.keys, cache.values) if pair[0] is not None]
+        for (_, *buffers), pair in zip(self.caches, pairs):
+            for buffer, values in zip(buffers, pair):
+                buffer[:, :, :self.length] = values
 
 # %% ../../nbs/13a_models.decoder.ipynb #25021f11
 CACHED = 1 << 20  # bytes that stay in a thread's cache
@@ -605,7 +605,7 @@ def job(self: Decoder, threads: int) -> array.array:
 
 @patch
 def refusal(self: Decoder, ids: torch.Tensor) -> ValueError:
-    "What is wrong with ids."
+    "The error that says what is wrong with ids."
     least, most = ids.aminmax() if ids.numel() and ids.is_cpu else (0, 0)
     return ValueError(f"ids: {ids.dtype} of shape {tuple(ids.shape)} on {ids.device}, from {least} to {most}; expected "
                       f"int64 (T, {self.batch}) on the CPU, contiguous and aligned, from 0 to "
@@ -614,7 +614,7 @@ def refusal(self: Decoder, ids: torch.Tensor) -> ValueError:
 
 @patch
 def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numbers=None, choice=(1.0, 0, 1.0)):
-    "All steps of ids (T, B); or, given numbers, all but the last, and -1 is drawn, and stays if it cannot be."
+    "Read all steps of ids (T, B); with numbers, all but the last, and draw each -1, which stays if that fails."
     V, (temperature, top_k, top_p), steps = self.model.vocab_size, choice, len(ids) - (numbers is not None)
     if ids.dtype != torch.long or not ids.is_cpu or ids.shape[1:] != (self.batch,) or not ids.is_contiguous() \
             or ids.data_ptr() % 8:
@@ -630,8 +630,8 @@ def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numb
     job, task = self.jobs[threads], writer(self.dtype, self.stored)
     job[TAKEN], job[ARRIVED], job[STEPS], job[APART], job[TOP_K] = 0, 0, steps, apart, min(top_k or V, V)
     job[IDS], job[LOGITS], job[NUMBERS], job[SEEN] = index(ids), index(logits), index(numbers), self.length
-    place = job.buffer_info()[0]
-    task.ctypes(place) if threads == 1 else openmp().GOMP_parallel(task.address, place, threads, 0)
+    address = job.buffer_info()[0]
+    task.ctypes(address) if threads == 1 else openmp().GOMP_parallel(task.address, address, threads, 0)
     if job[WRONG]:
         job[WRONG] = 0
         raise self.refusal(ids)
@@ -642,12 +642,12 @@ def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numb
 def write(
     self: Decoder,
     ids: torch.Tensor,  # (T + 1, B) int64, the first row given; -1: to be drawn, and left if a logit is NaN or infinite
-    numbers: torch.Tensor,  # (T, B) float64, from 0 to below 1: what decides
+    numbers: torch.Tensor,  # (T, B) float64, random, from 0 to below 1
     temperature: float = 1.0,
     top_k: int = 0,
     top_p: float = 1.0,
 ):
-    "Draw what is open in `ids`, from the logits that the model has after the symbols before it."
+    "Draw each -1 in `ids`, from the model's logits after the symbols before it."
     self.run(ids, self.new(self.batch, self.model.vocab_size), 0, numbers, (temperature, top_k, top_p))
 
 

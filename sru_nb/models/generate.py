@@ -22,7 +22,7 @@ from .decoder import Decoder, obstacle, usable
 
 # %% ../../nbs/13a_models.generate.ipynb #50b39437
 def likeliest(logits: torch.Tensor, count: int) -> torch.Tensor:
-    "Ids (B, count) of the largest logits (B, V) of each row, in descending order; of equal ones the lower id first."
+    "Ids (B, count) of the largest logits (B, V) of each row, in descending order; of equals the lower id first."
     ids = None
     if 8 * count < logits.shape[1]:
         last = logits.topk(count).values[:, -1:]
@@ -35,14 +35,14 @@ def likeliest(logits: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def check_options(temperature, top_k, top_p):
-    "Refuse options by which no symbol could be drawn."
+    "Refuse options with which no symbol could be drawn."
     check_finite(temperature=temperature)
     check_whole("top_k", top_k, 0)
     check_finite(0, 1, above=True, top_p=top_p)
 
 
 def check_logits(logits):
-    "Refuse rows without a largest finite logit; -inf beside one is a symbol that cannot come."
+    "Refuse rows without a largest finite logit; -inf beside one is a symbol that cannot be drawn."
     if logits.ndim != 2 or not logits.shape[1] or not logits.is_floating_point():
         raise ValueError(f"logits is {logits.dtype} of shape {tuple(logits.shape)}, expected floating point (B, V)")
     top = logits.amax(1, keepdim=True)
@@ -52,14 +52,14 @@ def check_logits(logits):
     return top
 
 # %% ../../nbs/13a_models.generate.ipynb #69792f60
-WIDTH = 1024  # symbols in which a nucleus is looked for before all are sorted
+WIDTH = 1024  # symbols among which a nucleus is sought before all are sorted
 
 
 def truncated(
-    logits: torch.Tensor,  # (B, V), of any floating-point type; -inf: cannot come
+    logits: torch.Tensor,  # (B, V), of any floating-point type; -inf: never drawn
     temperature: float = 1.0,  # below 1: more of the likely symbols; 0: the likeliest alone
-    top_k: int = 0,  # of the k likeliest; 0: of all
-    top_p: float = 1.0,  # of the fewest likeliest whose total reaches p
+    top_k: int = 0,  # only the k likeliest; 0: all
+    top_p: float = 1.0,  # only the fewest likeliest whose total reaches p
 ) -> torch.Tensor:  # (B, V) float32, each row sums to 1
     "The probabilities from which the next symbol is drawn."
     check_options(temperature, top_k, top_p)
@@ -72,20 +72,20 @@ def truncated(
         return p
     for count in [k] if k else [min(V, WIDTH), V]:
         ids = likeliest(logits, count)
-        kept = p.gather(1, ids)
-        if k or (kept.sum(1) >= top_p).all():
+        likely = p.gather(1, ids)
+        if k or (likely.sum(1) >= top_p).all():
             break
-    total = kept.sum(1, keepdim=True) if k else 1.0
-    kept = kept.masked_fill(kept.cumsum(1) - kept >= top_p * total, 0)
-    return torch.zeros_like(p).scatter(1, ids, kept / kept.sum(1, keepdim=True))
+    total = likely.sum(1, keepdim=True) if k else 1.0
+    nucleus = likely.masked_fill(likely.cumsum(1) - likely >= top_p * total, 0)
+    return torch.zeros_like(p).scatter(1, ids, nucleus / nucleus.sum(1, keepdim=True))
 
 # %% ../../nbs/13a_models.generate.ipynb #3580db6a
 def sample_next(
-    logits: torch.Tensor,  # (B, V), of any floating-point type; -inf: cannot come
+    logits: torch.Tensor,  # (B, V), of any floating-point type; -inf: never drawn
     temperature: float = 1.0,  # as in `truncated`; 0: always the likeliest, of equals the lower id
     top_k: int = 0,
     top_p: float = 1.0,
-    generator: torch.Generator | None = None,  # of random numbers; None: PyTorch's own for the CPU
+    generator: torch.Generator | None = None,  # None: PyTorch's default for the CPU
 ) -> torch.Tensor:  # (B,) int64, on the device of the logits
     "Draw the next symbol of each row."
     if temperature == 0 or top_k == 1:
@@ -98,7 +98,7 @@ def sample_next(
     return torch.searchsorted(cumulative, threshold, right=True)[:, 0].to(logits.device)
 
 # %% ../../nbs/13a_models.generate.ipynb #10ee74bd
-POSITIONS, NUMBERS = 512, 1 << 24  # most symbols of all rows, and most logits, that are computed at a time
+POSITIONS, NUMBERS = 512, 1 << 24  # most symbols of all rows, and most logits, computed at a time
 
 
 def window_size(batch: int, vocab_size: int) -> int:
@@ -110,18 +110,18 @@ BLOCK, MOST = 1 << 25, 1 << 28  # multiplications of a block; of a step, beyond 
 
 
 def suits(model, batch: int, generator, weights: str | None = None) -> bool:
-    "Whether the compiled loop can take the model, and is worth it; with `weights` there is no other way."
-    near = generator is None or generator.device.type == "cpu"
+    "Whether the compiled loop can run the model, and is worth it; with `weights` nothing else can."
+    on_cpu = generator is None or generator.device.type == "cpu"
     if weights is None:
-        return near and usable(model) and batch * sum(p.numel() for p in model.parameters()) <= MOST
+        return on_cpu and usable(model) and batch * sum(p.numel() for p in model.parameters()) <= MOST
     check_choice("weights", weights, ("int8",))
-    if reason := obstacle(model) or (None if near else f"the generator is on {generator.device}"):
+    if reason := obstacle(model) or (None if on_cpu else f"the generator is on {generator.device}"):
         raise ValueError(f"weights={weights!r}, expected None for this model: {reason}")
     return True
 
 
 def by_decoder(decoder, prompts: torch.Tensor, t: int, end: int, choice: tuple, weights: str | None):
-    "The columns [t, end) of `lockstep` as far as the compiled loop takes the model; returns from where to go on."
+    "The columns [t, end) of `lockstep` as far as the compiled loop can run the model; returns where to go on."
     *choice, generator = choice
     model, B, length, x = decoder.model, prompts.shape[1], 1, prompts[t - 1]
     generator, drawing = generator or torch.default_generator, choice[0] != 0 and choice[1] != 1
@@ -133,8 +133,8 @@ def by_decoder(decoder, prompts: torch.Tensor, t: int, end: int, choice: tuple, 
             start = decoder.mark()
             length = min(2 * length, max(1, BLOCK // (B * decoder.size)), end - t)
             ids, numbers = torch.full((length + 1, B), -1), torch.zeros(length, B, dtype=torch.float64)
-            ids[0], given = x, prompts[t:t + length]
-            ids[1:1 + len(given)] = given
+            ids[0], prompt = x, prompts[t:t + length]
+            ids[1:1 + len(prompt)] = prompt
         for i in range(length):
             with torch.inference_mode():
                 number = torch.rand(B, dtype=torch.float64, generator=generator) if drawing else numbers[i]
@@ -144,7 +144,7 @@ def by_decoder(decoder, prompts: torch.Tensor, t: int, end: int, choice: tuple, 
                         torch.rand(length - i - 1, B, out=numbers[i + 1:], generator=generator)
                         generator.set_state(following)
                     ids[i + 1:] = -1
-                    ids[i + 1:1 + len(given)] = given[i:]
+                    ids[i + 1:1 + len(prompt)] = prompt[i:]
                     decoder.rewind(start)
                     decoder.write(ids, numbers, *choice)
                     broken = bool(ids.min() < 0)
@@ -157,7 +157,7 @@ def by_decoder(decoder, prompts: torch.Tensor, t: int, end: int, choice: tuple, 
 
 # %% ../../nbs/13a_models.generate.ipynb #d3c0de03
 def lockstep(model, rows, choice: tuple, count: int, weights: str | None) -> Iterator[torch.Tensor]:
-    "From the end of the shortest prompt on: every row's next symbol (B,), its prompt's own if it has one."
+    "From the end of the shortest prompt on: every row's next symbol (B,), that of its prompt if it has one."
     prompts = pad_sequence(rows, padding_value=-1).to(next(model.parameters()).device)  # (L, B), -1: ended
     start = min(map(len, rows))
     x, state, window = prompts[:start], model.start_cache(), window_size(len(rows), model.vocab_size)
@@ -277,19 +277,19 @@ def text_pieces(vocab, before: list[int], ids: Iterable) -> Iterator[str]:
         yield decoder.decode(b"", final=True) if count else ""
         return
     tail = before[-8:]
-    known = vocab.decode(tail).removesuffix("\ufffd")
+    final = vocab.decode(tail).removesuffix("\ufffd")
     for count, i in enumerate(ids, 1):
         tail.append(int(i))
         text = vocab.decode(tail).removesuffix("\ufffd")
-        if not text.startswith(known):
-            raise ValueError(f"vocab.decode({tail}) is {text!r}, expected it to begin with {known!r}, the text without "
+        if not text.startswith(final):
+            raise ValueError(f"vocab.decode({tail}) is {text!r}, expected it to begin with {final!r}, the text without "
                              "the last id: pieces of such a vocabulary are never final")
-        yield text[len(known):]
-        known = text
+        yield text[len(final):]
+        final = text
         if len(tail) >= 16:
             tail = tail[-8:]
-            known = vocab.decode(tail).removesuffix("\ufffd")
-    yield vocab.decode(tail)[len(known):] if count else ""
+            final = vocab.decode(tail).removesuffix("\ufffd")
+    yield vocab.decode(tail)[len(final):] if count else ""
 
 
 def encode_prompt(vocab, text: str | bytes, stop: str | bytes | None) -> tuple[torch.Tensor, int | None]:
@@ -335,7 +335,7 @@ def score(
     ids: torch.Tensor,  # (L,)
     weights: str | None = None,  # as in `stream`
 ) -> torch.Tensor:  # (L - 1,) float32, nats: how surprising each symbol but the first is
-    "The negative log-likelihood of every symbol of a text after those before it."
+    "The negative log-likelihood of every symbol of a text given those before it."
     row, = check_prompts([ids], model.vocab_size)
     x, state, window = row.to(next(model.parameters()).device), model.start_cache(), window_size(1, model.vocab_size)
     parts = [torch.empty(0)]

@@ -42,7 +42,7 @@ class Preset:
     v1: bool = False
     layer_norm: bool = False
     attention_size: int = 0
-    attention_every: int = 1  # of SRU++, also where `with_unit` makes it of an SRU
+    attention_every: int = 1  # of SRU++, also of one that `with_unit` derives
     attention_dropout: float = 0.0
     tie_weights: bool = False
     cutoffs: tuple[int, ...] = ()
@@ -50,7 +50,7 @@ class Preset:
     embedding_dropout: float = 0.0
     batch_size: int = 128  # from here on: the training
     unroll: int = 100  # L, steps of truncated back-propagation
-    eval_unroll: int = 2048  # the same in the last measurement; SRU++ sees as many steps back
+    eval_unroll: int = 2048  # the same in the final evaluation; SRU++ sees as many steps back
     optimizer: str = "adam"
     learning_rate: float = 3.0  # base rate; with the Noam schedule the paper's 3
     weight_decay: float = 1e-7
@@ -58,7 +58,7 @@ class Preset:
     schedule: str = "noam"
     warmup: int = 32000  # steps of the schedule's rise
     decay_from: int = 0  # of the schedule "step": epochs before the rate begins to fall
-    decay: float = 0.98  # its fall an epoch
+    decay: float = 0.98  # its factor per epoch from then on
     epochs: int = 100
     steps: int = 0  # of the whole run; 0: by epochs
     peer_layers: int = 3  # depth of an LSTM or GRU of the same size: few wide layers suit them better than many
@@ -147,8 +147,8 @@ def find_preset(
     presets: dict[str, Preset] | None = None,  # None: those for bytes
 ) -> Preset:
     "A preset by name."
-    known = PRESETS | SRUPP_PRESETS if presets is None else presets
-    return known[check_choice("preset", name, known)]
+    presets = PRESETS | SRUPP_PRESETS if presets is None else presets
+    return presets[check_choice("preset", name, presets)]
 
 # %% ../../nbs/13_models.language.ipynb #f56cb07b
 def cutoffs_below(cutoffs: tuple[int, ...], vocab_size: int) -> tuple[int, ...]:
@@ -174,13 +174,13 @@ class LanguageModel(nn.Module, HubModel, pipeline_tag="text-generation", tags=("
         v1: bool = False,  # of SRU: gates that do not see the state
         layer_norm: bool = False,  # of SRU and SRU++
         attention_size: int = 0,  # p of SRU++; 0: d / 4
-        attention_every: int = 1,  # of SRU++: attention in every such layer
+        attention_every: int = 1,  # of SRU++: every n-th layer has attention
         attention_dropout: float = 0.0,  # of SRU++
         tie_weights: bool = False,  # one matrix for embedding and head
-        cutoffs: tuple[int, ...] = (),  # with any: adaptive embedding and softmax, clusters of the vocabulary end here
+        cutoffs: tuple[int, ...] = (),  # if any: adaptive embedding and softmax, whose clusters end here
         tie_projections: bool = True,  # of adaptive embedding and softmax
         embedding_dropout: float = 0.0,  # within the adaptive ones
-        memory_size: int = 0,  # positions that SRU++ carries on; 0: the window before
+        memory_size: int = 0,  # positions that SRU++ remembers; 0: the last window
     ):
         super().__init__()
         check_choice("unit", unit, UNITS)
@@ -275,13 +275,13 @@ def forward(
     ids: torch.Tensor,  # (L, B) int64
     state=None,  # from the window before; None: the start of a stream
     targets: torch.Tensor | None = None,  # (L, B) int64
-):  # logits of each next symbol (L, B, V), or given targets their mean loss in nats; the state after the last step
+):  # logits of each next symbol (L, B, V), or with targets their mean loss in nats; the state after the last step
     "The scores of each next symbol, or their loss."
     vectors = self.embedding(ids)
     x = self.dropout(vectors)
     if self.unit == "srupp":
         h, state = self.attend(x, state or {"c": None})
-    elif x is vectors and isinstance(self.rnn, SRU):  # a symbol is the same wherever it stands
+    elif x is vectors and isinstance(self.rnn, SRU):  # a symbol has the same vector everywhere
         h, state = self.rnn.read_tokens(ids, x, self.embedding, state)
     else:
         h, state = self.rnn(x, state) if self.unit == "sru" else run_rnn(self.rnn, x, state)
@@ -297,7 +297,7 @@ def forward(
 # %% ../../nbs/13_models.language.ipynb #5c812ab8
 @patch
 def for_onnx(self: LanguageModel) -> tuple[nn.Module, dict, dict | None]:  # itself, example arguments, its vocabulary
-    "What `sru_nb.onnx.export_onnx` takes where it gets no example: a window and the state before it."
+    "The default example of `sru_nb.onnx.export_onnx`: a window and the state before it."
     ids = torch.zeros(2, 2, dtype=torch.long, device=next(self.parameters()).device)
     with evaluating(self), torch.no_grad():
         return self, {"ids": ids, "state": self(ids, self.start_cache())[1]}, self.vocab
@@ -313,7 +313,7 @@ def layer_parameters(
     attention_size: int = 0,  # p of SRU++; 0: d / 4
     attention: bool = True,  # of SRU++
 ) -> int:
-    "The number of the parameters of one recurrent layer, by formula."
+    "The number of parameters of one recurrent layer, by formula."
     n, D, norm = input_size, directions * hidden_size, 2 * input_size * layer_norm
     if unit == "sru":
         return layer_costs(n, D, projection_size if projection_size < min(n, D) else 0).parameters + norm
@@ -327,7 +327,7 @@ def count_parameters(
     preset: Preset,
     vocab_size: int,
 ) -> int:
-    "The number of the parameters of a preset's model, by formula."
+    "The number of parameters of a preset's model, by formula."
     g, d = preset, preset.hidden_size
     if g.cutoffs:
         cutoffs, size = cutoffs_below(g.cutoffs, vocab_size), d
@@ -345,9 +345,9 @@ def with_unit(
     preset: Preset,
     unit: str,  # "sru", "srupp", "lstm" or "gru"
     vocab_size: int,
-    num_layers: int = 0,  # 0: of an LSTM or GRU the preset's `peer_layers`
+    num_layers: int = 0,  # 0: the preset's; for an LSTM or GRU its `peer_layers`
 ) -> Preset:
-    "The preset around another unit, of the width that comes nearest to as many parameters; SRU++ with p near d / 8."
+    "The preset around another unit, with the width that best matches its parameters; SRU++ with p near d / 8."
     check_choice("unit", unit, UNITS)
     if unit == preset.unit:
         return preset
@@ -381,7 +381,7 @@ def next_symbol_loss(
 
 
 def window_loss(model: nn.Module, batch: tuple, state=None):
-    "As `next_symbol_loss`, but summed over the steps, as the original's Penn Treebank program has it."
+    "As `next_symbol_loss`, but summed over the steps, as in the original Penn Treebank program."
     loss, state, count = next_symbol_loss(model, batch, state)
     return loss * len(batch[0]), state, count
 
@@ -390,9 +390,9 @@ def window_loss(model: nn.Module, batch: tuple, state=None):
 def mean_loss(
     model: nn.Module,
     windows: Iterable,  # of (x, y), in order
-    sum_over_processes: Callable | None = None,  # of many that share the streams: adds up the total and the count
+    sum_over_processes: Callable | None = None,  # if several share the streams: adds up total and count
 ) -> float:  # nats per symbol
-    "The mean loss over a stream, state carried, every symbol counted once."
+    "The mean loss over a stream, with the state carried and every symbol counted once."
     state, total, count = None, 0.0, 0
     with evaluating(model):
         for batch in windows:
@@ -417,7 +417,7 @@ def inspect_layers(
     with evaluating(model):
         x = getattr(model, "inputs", model.embedding)(ids.to(next(model.parameters()).device)[:, None])
         for cell in model.rnn.rnn_lst:
-            h, _ = cell(x)  # first, so that weights which its hooks compute are those of today
+            h, _ = cell(x)  # first, so that its hooks have computed the weights anew
             values.append(look(cell, x))
             x = h
     return values
@@ -454,15 +454,15 @@ def plot_gates(
                 axis.set_title(f"{name}, units sorted by their mean", fontsize=9)
         row[0].set_ylabel(f"layer {layer + 1}", fontsize=8)
     figure.colorbar(picture, ax=axes, fraction=0.02, pad=0.01)
-    plt.close(figure)  # shown by whoever displays it, not twice
+    plt.close(figure)  # shown once, by whoever displays it
     return figure
 
 # %% ../../nbs/13_models.language.ipynb #6cf1c2fe
 def layer_attention(
     model: LanguageModel,  # with unit "srupp"
     ids: torch.Tensor,  # (L,) int64
-) -> list[torch.Tensor | None]:  # for each layer (heads, L, L): how much the step of a row looks at that of a column
-    "The attention of every SRU++ layer within one text; None of a layer that has none."
+) -> list[torch.Tensor | None]:  # for each layer (heads, L, L): how much a row's step attends to a column's
+    "The attention of every SRU++ layer within one text; None for a layer without."
     check_choice("unit", model.unit, ("srupp",))
     return inspect_layers(model, ids, lambda cell, x: attention_weights(cell, x)[0].cpu() if cell.attention else None)
 
@@ -474,20 +474,20 @@ def plot_attention(
     "Where each step (row) looks, layer by layer: the mean over heads, each row relative to its largest weight."
     import matplotlib.pyplot as plt
 
-    shown = [(number, weights) for number, weights in enumerate(layers, 1) if weights is not None]
-    if not shown:
+    attending = [(number, weights) for number, weights in enumerate(layers, 1) if weights is not None]
+    if not attending:
         raise ValueError(f"layers: none of {len(layers)} has attention, expected at least one")
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
+    columns = min(3, len(attending))
+    rows = -(-len(attending) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(10, 10 / columns * rows + 0.3), dpi=72, squeeze=False,
                                 layout="constrained")
-    for axis in axes.flat[len(shown):]:
+    for axis in axes.flat[len(attending):]:
         axis.axis("off")
-    for axis, (number, weights) in zip(axes.flat, shown):
+    for axis, (number, weights) in zip(axes.flat, attending):
         weights = weights.mean(0)
         axis.imshow(weights / weights.amax(1, keepdim=True), vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
         for ticks in (axis.set_xticks, axis.set_yticks):
             ticks(range(len(text)), text, family="monospace", fontsize=min(7, 280 / len(text)))
         axis.tick_params(length=0, pad=1), axis.set_title(f"layer {number}", fontsize=9)
-    plt.close(figure)  # shown by whoever displays it, not twice
+    plt.close(figure)  # shown once, by whoever displays it
     return figure
