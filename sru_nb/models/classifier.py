@@ -26,7 +26,7 @@ from ..srupp import SRUpp
 def pads_last(
     ids: torch.Tensor,  # (L, B) integers
     mask_pad: torch.Tensor | None = None,  # (L, B): true where padded; None: nowhere
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # ids and mask, pads last; step of the input at each step
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # ids and mask, pads last; which step of the input each was
     "The words of each sentence without gaps, then its pads, which are 0."
     if not isinstance(ids, torch.Tensor) or ids.is_floating_point() or ids.ndim != 2 or not ids.shape[0]:
         what = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
@@ -45,7 +45,7 @@ def through_packed(
     x: torch.Tensor,  # (L, B, n)
     mask_pad: torch.Tensor,  # (L, B) bool, pads last
 ) -> torch.Tensor:  # (L, B, D)
-    "The outputs of one of PyTorch's own networks, which have no mask."
+    "The outputs of one of PyTorch's recurrent layers, which take no mask."
     return run_rnn(rnn, x, None, (~mask_pad).sum(0).clamp(min=1))[0]
 
 # %% ../../nbs/14_models.classifier.ipynb #ed9945f7
@@ -124,7 +124,7 @@ class Convolutions(nn.Module):
         return torch.cat([response.amax(-1) for response in self.responses(x, mask_pad)], -1)
 
     def weights(self, x: torch.Tensor, mask_pad: torch.Tensor) -> torch.Tensor:  # (L, B, widths * filters)
-        "Each filter's best window, its words in equal parts."
+        "Each filter's best window, with equal weights for its words."
         weights = []
         for width, response in zip(self.widths, self.responses(x, mask_pad)):
             best = torch.zeros_like(response).scatter_(-1, response.argmax(-1, keepdim=True), 1.0)  # (B, filters, L)
@@ -144,7 +144,7 @@ def recurrent_encoder(
     num_layers: int,
     dropout: float = 0.0,  # between the layers, in SRU++ before the last product
     bidirectional: bool = False,
-    highway_bias: float | None = None,  # of SRU and SRU++; None: their own
+    highway_bias: float | None = None,  # of SRU and SRU++; None: their defaults
     layer_norm: bool = False,  # of SRU and SRU++
     attention_size: int = 0,  # p of SRU++; 0: d / 4
 ) -> nn.Module:
@@ -172,7 +172,7 @@ class SentenceClassifier(nn.Module, HubModel, pipeline_tag="text-classification"
         num_layers: int = 2,
         dropout: float = 0.5,  # on the embedding and on the sentence's vector
         rnn_dropout: float | None = None,  # between the layers, in SRU++ before the last product; None: as dropout
-        pooling: str | None = None,  # "last", "max", "mean" or "attention"; None: "last", of a CNN "max", its only one
+        pooling: str | None = None,  # "last", "max", "mean" or "attention"; None: "last", for a CNN "max", its only one
         bidirectional: bool = False,
         tune_embeddings: bool = False,  # train the embeddings too
         highway_bias: float | None = None,  # of SRU and SRU++; None: 0 and -2
@@ -190,7 +190,7 @@ class SentenceClassifier(nn.Module, HubModel, pipeline_tag="text-classification"
         self.dropout = nn.Dropout(check_probability("dropout", dropout))
         inner = check_probability("rnn_dropout", dropout if rnn_dropout is None else rnn_dropout)
         if window % 2 == 0 or encoder == "cnn" and window > 1:
-            raise ValueError(f"window={window}, expected an odd number, of encoder 'cnn', which has widths, 1")
+            raise ValueError(f"window={window}, expected an odd number, and 1 with encoder 'cnn', which has widths")
         if encoder == "cnn":
             if pooling not in (None, "max"):
                 raise ValueError(f"pooling={pooling!r}, expected 'max' or None with encoder 'cnn'")
@@ -215,7 +215,7 @@ def inputs(
     shift: torch.Tensor | None = None,  # (L, B, n), added to the embeddings
 ) -> torch.Tensor:  # (L, B, window * n)
     "What the encoder reads at each step."
-    checked = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()  # a graph cannot ask
+    checked = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()  # a graph cannot check
     if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
         raise ValueError(f"ids has numbers from {ids.min()} to {ids.max()}, expected at least 0 and below "
                          f"vocab_size = {self.vocab_size}")
@@ -229,7 +229,7 @@ def steps(
     ids: torch.Tensor,  # (L, B), from `pads_last`
     mask_pad: torch.Tensor,  # (L, B) bool, pads last
     shift: torch.Tensor | None = None,  # (L, B, n), added to the embeddings
-) -> torch.Tensor:  # (L, B, D), of a CNN its input (L, B, n)
+) -> torch.Tensor:  # (L, B, D), for a CNN its input (L, B, n)
     "What the encoder returns at each step."
     x = self.inputs(ids, mask_pad, shift)
     if self.unit in ("lstm", "gru"):
@@ -253,7 +253,7 @@ def forward(
 # %% ../../nbs/14_models.classifier.ipynb #2ff1c352
 @patch
 def for_onnx(self: SentenceClassifier) -> tuple[nn.Module, dict, dict | None]:  # itself, arguments, its vocabulary
-    "What `sru_nb.onnx.export_onnx` takes where it gets no example."
+    "The default example of `sru_nb.onnx.export_onnx`."
     ids = torch.zeros_like(self.embedding.weight[:2, :1], dtype=torch.long).expand(2, 2)
     return self, {"ids": ids, "mask_pad": torch.zeros_like(ids, dtype=torch.bool)}, self.vocab
 
@@ -263,7 +263,7 @@ def check_vectors(
     vocab_size: int,
     embedding_size: int,
 ) -> torch.Tensor:
-    "Refuse word vectors of another number or length, or that are not finite."
+    "Refuse word vectors of the wrong number or length, or that are not finite."
     matrix = torch.as_tensor(matrix)
     if tuple(matrix.shape) != (vocab_size, embedding_size):
         raise ValueError(f"matrix has shape {tuple(matrix.shape)}, expected (vocab_size, embedding_size) = "
@@ -279,7 +279,7 @@ def set_vectors(
     self: SentenceClassifier,
     matrix: torch.Tensor,  # (V, n)
 ):
-    "Take word vectors as embeddings."
+    "Use word vectors as embeddings."
     self.embedding.weight.copy_(check_vectors(matrix, *self.embedding.weight.shape))
 
 
@@ -298,7 +298,7 @@ def count_parameters(
     num_classes: int = 2,
     **arguments,  # of `SentenceClassifier`
 ) -> int:
-    "The number of the parameters of a `SentenceClassifier` without its embeddings, by formula."
+    "The number of parameters of a `SentenceClassifier` without its embeddings, by formula."
     bound = inspect.signature(SentenceClassifier.__init__).bind(None, vocab_size, num_classes, **arguments)
     bound.apply_defaults()
     a = bound.arguments
@@ -318,7 +318,7 @@ def with_encoder(
     arguments: dict,  # of `SentenceClassifier`
     encoder: str,  # "sru", "srupp", "lstm", "gru" or "cnn"
 ) -> dict:  # of `SentenceClassifier`; an LSTM or GRU gets at most two layers
-    "A classifier around another encoder, of the size that comes nearest to as many parameters without embeddings."
+    "A classifier around another encoder, with the size that best matches its parameters without embeddings."
     check_choice("encoder", encoder, ENCODERS)
     before = {name: p.default for name, p in inspect.signature(SentenceClassifier.__init__).parameters.items()}
     before |= arguments
@@ -344,7 +344,7 @@ def label_loss(
     "The mean loss of sentences, each times its weight."
     weight = None if weight is None else weight.to(logits.device)
     if sample_weight is not None and (sample_weight == 1).all():
-        sample_weight = None  # rounded as without weights
+        sample_weight = None  # rounds as without weights
     single, reduction = labels.ndim == 1, "mean" if sample_weight is None else "none"
     if single:
         losses = F.cross_entropy(logits, labels, weight, reduction=reduction.replace("mean", "sum"),
@@ -416,10 +416,10 @@ def word_weights(
 
 
 def plot_words(
-    rows: Sequence[tuple[Sequence[str], Sequence[float]]],  # sentences as words, with a weight of each
-    columns: int = 96,  # characters, after which a sentence goes on in the next line
+    rows: Sequence[tuple[Sequence[str], Sequence[float]]],  # sentences as words, with a weight for each
+    columns: int = 96,  # characters in a line
 ):  # a matplotlib figure
-    "Sentences; the larger its weight, the darker a word."
+    "Sentences whose words are the darker, the larger their weights."
     import matplotlib.pyplot as plt
 
     boxes, y = [], 0.0
@@ -438,5 +438,5 @@ def plot_words(
         axis.text(x + (len(word) + 1) / 2, y, word.replace("$", r"\$"), ha="center", va="center", fontsize=10.5,
                   family="monospace", color="white" if shade > 0.6 else "black")
     axis.set_position([0, 0, 1, 1]), axis.set_xlim(-0.5, columns + 1), axis.set_ylim(y + 0.6, -0.6), axis.axis("off")
-    plt.close(figure)  # shown by whoever displays it, not twice
+    plt.close(figure)  # shown once, by whoever displays it
     return figure
