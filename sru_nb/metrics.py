@@ -55,7 +55,7 @@ def perplexity(
 
 # %% ../nbs/30_metrics.ipynb #b44b69ae
 class Mean:
-    "Weighted mean of numbers as they come."
+    "A running weighted mean."
 
     def __init__(self):
         self.total, self.count = 0.0, 0.0
@@ -81,11 +81,11 @@ class Mean:
         return float(self.total) / self.count if self.count else math.nan
 
     def state_dict(self) -> dict:
-        "Sum and count: to be saved, or to be added over processes."
+        "Sum and count, to save or to add up over processes."
         return {"total": float(self.total), "count": float(self.count)}
 
     def load_state_dict(self, state: dict):
-        "Go on from a saved sum and count."
+        "Continue from a saved sum and count."
         self.total, self.count = state["total"], state["count"]
 
 # %% ../nbs/30_metrics.ipynb #a84ca8d3
@@ -94,7 +94,7 @@ def accuracy(
     labels: torch.Tensor,  # (...) integers
     ignore: int = -100,  # labels of this value do not count, as in `cross_entropy`
 ) -> float:  # percent; NaN where no label counts
-    "How often, in a hundred, the highest score is that of the label."
+    "The percentage of labels with the highest score."
     if logits.shape[:-1] != labels.shape or labels.is_floating_point():
         raise ValueError(f"labels: {labels.dtype} of shape {tuple(labels.shape)}, "
                          f"expected integers of shape {tuple(logits.shape[:-1])}, as of logits {tuple(logits.shape)}")
@@ -107,7 +107,7 @@ def top_k(
     labels: torch.Tensor,  # (N,) integers
     k: int = 5,
 ) -> float:  # percent; 100 where there are no more than k classes
-    "How often, in a hundred, the label is among the k highest scores."
+    "The percentage of labels whose score is among the k highest."
     best = logits.topk(min(check_whole("k", k, 1), logits.shape[-1])).indices
     return 100 * (best == labels[:, None]).any(-1).double().mean().item()
 
@@ -116,7 +116,7 @@ def class_figures(
     logits: torch.Tensor,  # (N, C) scores of C classes
     labels: torch.Tensor,  # (N,) integers
 ) -> dict[str, float]:  # top1 and top5 in percent, loss in nats
-    "What a classifier is judged by."
+    "The figures by which a classifier is judged."
     loss = torch.nn.functional.cross_entropy(logits.double(), labels).item()
     return {"top1": top_k(logits, labels, 1), "top5": top_k(logits, labels, 5), "loss": loss}
 
@@ -135,7 +135,7 @@ def confusion_matrix(
     classes: int,
     ignore: int | None = None,  # where this is expected nothing is counted
 ) -> torch.Tensor:  # (classes, classes) int64: [expected, predicted]
-    "How often each class was taken for each."
+    "How often each class was predicted for each."
     if predicted.shape != expected.shape:
         raise ValueError(f"predicted: shape {tuple(predicted.shape)}, expected {tuple(expected.shape)}, as of expected")
     if ignore is not None:
@@ -155,20 +155,20 @@ def class_scores(
 ) -> dict[str, torch.Tensor]:  # precision, recall, f1: (classes,) float64; 0 where there is nothing to divide by
     "Precision, recall and F1 of each class."
     right, matrix = matrix.diagonal().double(), matrix.double()
-    taken, there = matrix.sum(0), matrix.sum(1)
-    return {"precision": right / taken.clamp_min(1), "recall": right / there.clamp_min(1),
-            "f1": 2 * right / (taken + there).clamp_min(1)}
+    predicted, expected = matrix.sum(0), matrix.sum(1)
+    return {"precision": right / predicted.clamp_min(1), "recall": right / expected.clamp_min(1),
+            "f1": 2 * right / (predicted + expected).clamp_min(1)}
 
 # %% ../nbs/30_metrics.ipynb #d55b77ef
-def percent(part: torch.Tensor | float, whole: torch.Tensor | float) -> float | None:  # None: of nothing
-    "A share in a hundred."
+def percent(part: torch.Tensor | float, whole: torch.Tensor | float) -> float | None:  # None: the whole is 0
+    "A fraction in percent."
     return 100 * float(part) / float(whole) if float(whole) else None
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:  # None: there is none
-    "The mean of those that are there."
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None
+    "The mean of the values that are not None."
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) / len(numbers) if numbers else None
 
 
 def segmentation_figures(
@@ -179,11 +179,11 @@ def segmentation_figures(
     if tuple(matrix.shape) != (len(classes),) * 2:
         raise ValueError(f"matrix: shape {tuple(matrix.shape)}, expected {(len(classes),) * 2}, as there are classes")
     matrix = matrix.cpu().double()
-    right, there, taken = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
-    iou = [percent(n, union) for n, union in zip(right, there + taken - right)]
-    weighted = sum(value * float(count) for value, count in zip(iou, there) if value is not None)
-    return {"pixel_accuracy": percent(right.sum(), there.sum()), "mean_accuracy": mean_of(map(percent, right, there)),
-            "miou": mean_of(iou), "fwiou": weighted / float(there.sum()) if there.sum() else None,
+    right, true, predicted = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+    iou = [percent(n, union) for n, union in zip(right, true + predicted - right)]
+    weighted = sum(value * float(count) for value, count in zip(iou, true) if value is not None)
+    return {"pixel_accuracy": percent(right.sum(), true.sum()), "mean_accuracy": mean_of(map(percent, right, true)),
+            "miou": mean_of(iou), "fwiou": weighted / float(true.sum()) if true.sum() else None,
             "iou": dict(zip(classes, iou)), "absent": [name for name, value in zip(classes, iou) if value is None]}
 
 # %% ../nbs/30_metrics.ipynb #c2c4458f
@@ -221,18 +221,18 @@ def squad_scores(
     predicted_only: bool = False,  # score only the questions that have a prediction
 ) -> dict:  # exact_match, f1 in percent; total, missing, unknown; 2.0: also by HasAns_ and NoAns_
     "The scores of SQuAD's official scripts."
-    asked = {name: list(answers) for name, answers in questions}
+    gold = {name: list(answers) for name, answers in questions}
     check_choice("version", version, (None, "1.1", "2.0"))
-    if not asked:
+    if not gold:
         raise ValueError("questions: there is none")
     for name, prediction in predictions.items():
         if not isinstance(prediction, (str, type(None))):
             raise ValueError(f"predictions[{name!r}] is {str(prediction)[:40]!r} ({type(prediction).__name__}); "
                              "expected a text, or null")
-    version = version or ("1.1" if all(asked.values()) else "2.0")
-    if predicted_only and not (asked := {name: answers for name, answers in asked.items() if name in predictions}):
+    version = version or ("1.1" if all(gold.values()) else "2.0")
+    if predicted_only and not (gold := {name: answers for name, answers in gold.items() if name in predictions}):
         raise ValueError("predictions: there is none for these questions")
-    if version == "1.1" and (empty := next((name for name, answers in asked.items() if not answers), None)) is not None:
+    if version == "1.1" and (empty := next((name for name, answers in gold.items() if not answers), None)) is not None:
         raise ValueError(f"question {empty!r} has no answer; expected one in version 1.1")
 
     def score(prediction, answers):  # exact match and F1: those of the best answer
@@ -247,11 +247,11 @@ def squad_scores(
         exact, f1 = (100.0 * sum(values) / len(names) for values in zip(*(scores[name] for name in names)))
         return {f"{prefix}exact_match": exact, f"{prefix}f1": f1, f"{prefix}total": len(names)}
 
-    scores = {name: score(predictions.get(name), answers) for name, answers in asked.items()}
-    missing, unknown = sum(predictions.get(name) is None for name in asked), len(predictions.keys() - asked.keys())
-    result = {"version": version} | summary(asked) | {"missing": missing, "unknown": unknown}
+    scores = {name: score(predictions.get(name), answers) for name, answers in gold.items()}
+    missing, unknown = sum(predictions.get(name) is None for name in gold), len(predictions.keys() - gold.keys())
+    result = {"version": version} | summary(gold) | {"missing": missing, "unknown": unknown}
     for prefix, answered in (("HasAns_", True), ("NoAns_", False)):
-        part = [name for name, answers in asked.items() if bool(answers) == answered]
+        part = [name for name, answers in gold.items() if bool(answers) == answered]
         if version == "2.0" and part:
             result |= summary(part, prefix)
     return result
@@ -264,10 +264,10 @@ def places_of(
     kind: str,
     rows: Sequence[Mapping],  # with ids
 ) -> dict:  # id -> its place in their order, from 1
-    "Ids counted anew."
+    "Ids renumbered."
     ids = [row["id"] for row in rows]
-    if twice := [id for id, count in Counter(ids).items() if count > 1]:
-        raise ValueError(f"{kind}: the id {twice[0]!r} {ids.count(twice[0])} times")
+    if repeated := [id for id, count in Counter(ids).items() if count > 1]:
+        raise ValueError(f"{kind}: the id {repeated[0]!r} {ids.count(repeated[0])} times")
     return {id: place for place, id in enumerate(sorted(ids), 1)}
 
 
@@ -277,8 +277,8 @@ def coco_rows(
     images: Mapping,  # id -> place
     categories: Mapping,
 ) -> list[dict]:
-    "Boxes as the evaluation takes them, those of known pictures and classes."
-    found = []
+    "The boxes of known pictures and classes, in the form that the evaluation takes."
+    boxes = []
     for i, row in enumerate(rows):
         box = row.get("bbox")
         values = [*box, row.get("score", 0)] if isinstance(box, (list, tuple)) and len(box) == 4 else [math.nan]
@@ -286,15 +286,15 @@ def coco_rows(
             raise ValueError(f"{kind}[{i}]: bbox {box!r}, score {row.get('score')!r}, expected four finite "
                              "numbers, left, top, width and height, and a finite score")
         if row["image_id"] in images and row["category_id"] in categories:
-            found.append({"id": len(found) + 1, "image_id": images[row["image_id"]], "bbox": list(map(float, box)),
+            boxes.append({"id": len(boxes) + 1, "image_id": images[row["image_id"]], "bbox": list(map(float, box)),
                           "category_id": categories[row["category_id"]], "score": float(row.get("score", 0)),
                           "area": box[2] * box[3] if "score" in row else row.get("area", box[2] * box[3]),
                           "iscrowd": 0 if "score" in row else int(row.get("iscrowd") or 0)})
-    return found
+    return boxes
 
 # %% ../nbs/30_metrics.ipynb #c0c0f195
 def coco_figures(
-    truth: Mapping,  # images, annotations and categories, of COCO's form
+    truth: Mapping,  # images, annotations and categories, in COCO's form
     detections: Sequence[Mapping],  # image_id, category_id, bbox, score
 ) -> dict:  # COCO's twelve figures in percent; classes: the AP of each; None: there is nothing to find
     "COCO's figures of detections."
@@ -304,23 +304,23 @@ def coco_figures(
         raise ImportError("AP is computed by faster-coco-eval: pip install 'sru_nb[vision]'") from error
     images, categories = (places_of(kind, truth[kind]) for kind in ("images", "categories"))
     places_of("annotations", truth["annotations"])
-    if strange := next((row for row in detections if row["image_id"] not in images), None):
-        raise ValueError(f"detections: image_id {strange['image_id']!r}, which the truth has not")
+    if unknown := next((row for row in detections if row["image_id"] not in images), None):
+        raise ValueError(f"detections: image_id {unknown['image_id']!r}, which the truth has not")
     true = coco_rows("annotations", truth["annotations"], images, categories)
-    taken = coco_rows("detections", detections, images, categories)
-    known, seen = (COCO({"images": [{"id": place} for place in images.values()], "annotations": rows,
-                         "categories": [{"id": place, "name": str(place)} for place in categories.values()]})
-                   for rows in (true, taken))  # its `loadRes` refuses an empty list in version 1.6
-    measure = COCOeval_faster(known, seen, "bbox")
+    predicted = coco_rows("detections", detections, images, categories)
+    sets = [COCO({"images": [{"id": place} for place in images.values()], "annotations": rows,
+                  "categories": [{"id": place, "name": str(place)} for place in categories.values()]})
+            for rows in (true, predicted)]  # its `loadRes` refuses an empty list in version 1.6
+    measure = COCOeval_faster(*sets, "bbox")
     measure.evaluate(), measure.accumulate(), measure.summarize()
-    shown = {name: None if value < 0 else 100 * float(value) for name, value in zip(COCO_FIGURES, measure.stats)}
+    figures = {name: None if value < 0 else 100 * float(value) for name, value in zip(COCO_FIGURES, measure.stats)}
     tables = np.moveaxis(measure.eval["precision"][:, :, :, 0, -1], 2, 0)  # (K, thresholds, recalls); -1: none
-    common = Counter(row.get("name") for row in truth["categories"])
-    names = {categories[row["id"]]: row["name"] if common[row.get("name")] == 1 else f"{row.get('name')} {row['id']}"
+    counts = Counter(row.get("name") for row in truth["categories"])
+    names = {categories[row["id"]]: row["name"] if counts[row.get("name")] == 1 else f"{row.get('name')} {row['id']}"
              for row in truth["categories"]}
-    shown["classes"] = {names[k]: 100 * float(table.mean()) if table.min() > -1 else None
-                        for k, table in enumerate(tables, 1)}
-    return shown
+    figures["classes"] = {names[k]: 100 * float(table.mean()) if table.min() > -1 else None
+                          for k, table in enumerate(tables, 1)}
+    return figures
 
 # %% ../nbs/30_metrics.ipynb #5374dd17
 def coco_truth(
@@ -368,7 +368,7 @@ def overlaps(
     boxes, others = np.asarray(boxes, float)[:, None, :4], np.asarray(others, float)[None, :, :4]
     sides = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
     shared = sides.clip(0).prod(-1)
-    areas = [(of[..., 2:] - of[..., :2]).prod(-1) for of in (boxes, others)]
+    areas = [(corners[..., 2:] - corners[..., :2]).prod(-1) for corners in (boxes, others)]
     return shared / np.maximum(areas[0] + areas[1] - shared, 1e-300)
 
 
@@ -377,16 +377,16 @@ def match_boxes(
     detections: np.ndarray,  # (m, 6): left, top, right, bottom, score, class
     iou: float = 0.5,  # least overlap
 ) -> np.ndarray:  # (m,) int: which true box it found; -1: none, or one that was found before; -2: one that is ignored
-    "What the detections of a picture found, the surest first, each the box of its class that it overlaps most."
+    "What each detection of a picture finds, the surest first: the box of its class that it overlaps most."
     truth, detections = np.asarray(truth, float).reshape(-1, 6), np.asarray(detections, float).reshape(-1, 6)
-    found, taken = np.full(len(detections), -1), set()
+    matches, taken = np.full(len(detections), -1), set()
     table = np.where(detections[:, None, 5] == truth[None, :, 4], overlaps(detections, truth), -1)
     for i in np.argsort(-detections[:, 4], kind="stable") if len(truth) else ():
         best = int(table[i].argmax())
         if table[i, best] >= iou and (truth[best, 5] or best not in taken):
-            found[i] = -2 if truth[best, 5] else best
+            matches[i] = -2 if truth[best, 5] else best
             taken.add(best)
-    return found
+    return matches
 
 # %% ../nbs/30_metrics.ipynb #9ec0ca11
 def precision_recall(
@@ -396,18 +396,18 @@ def precision_recall(
     iou: float = 0.5,
 ) -> dict[str, np.ndarray]:  # recall, precision, score: of each detection, from the surest; ignored ones are left out
     "How precision falls as recall rises."
-    scores, right, there = [], [], 0
-    for boxes, found in zip(truth, detections, strict=True):
-        boxes, found = np.asarray(boxes, float).reshape(-1, 6), np.asarray(found, float).reshape(-1, 6)
-        boxes, found = boxes[boxes[:, 4] == label], found[found[:, 5] == label]
-        matched = match_boxes(boxes, found, iou)
-        scores.append(found[matched > -2, 4])
-        right.append(matched[matched > -2] >= 0)
-        there += int((boxes[:, 5] == 0).sum())
+    scores, right, total = [], [], 0
+    for true, predicted in zip(truth, detections, strict=True):
+        true, predicted = np.asarray(true, float).reshape(-1, 6), np.asarray(predicted, float).reshape(-1, 6)
+        true, predicted = true[true[:, 4] == label], predicted[predicted[:, 5] == label]
+        matches = match_boxes(true, predicted, iou)
+        scores.append(predicted[matches > -2, 4])
+        right.append(matches[matches > -2] >= 0)
+        total += int((true[:, 5] == 0).sum())
     scores, right = (np.concatenate(values) if values else np.zeros(0) for values in (scores, right))
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(right[order])
-    return {"recall": hits / there if there else np.full(len(hits), np.nan),
+    return {"recall": hits / total if total else np.full(len(hits), np.nan),
             "precision": hits / np.arange(1, len(hits) + 1), "score": scores[order]}
 
 
@@ -422,12 +422,12 @@ def voc_ap(
     values = {}
     for k, name in enumerate(classes):
         curve = precision_recall(truth, detections, k)
-        there = any((np.asarray(boxes).reshape(-1, 6)[:, 4:] == (k, 0)).all(1).any() for boxes in truth)
-        recall, best = curve["recall"], np.maximum.accumulate(curve["precision"][::-1])[::-1]  # of what is right of it
+        exists = any((np.asarray(boxes).reshape(-1, 6)[:, 4:] == (k, 0)).all(1).any() for boxes in truth)
+        recall, best = curve["recall"], np.maximum.accumulate(curve["precision"][::-1])[::-1]  # from here to the right
         if year == 2007:  # best precision at a recall of 0, .1, ..., 1, or beyond
-            ap = np.append(best, 0)[np.searchsorted(recall, np.arange(11) / 10)].mean() if there else None
+            ap = np.append(best, 0)[np.searchsorted(recall, np.arange(11) / 10)].mean() if exists else None
         else:
-            ap = float(np.diff(recall, prepend=0) @ best) if there else None
+            ap = float(np.diff(recall, prepend=0) @ best) if exists else None
         values[name] = None if ap is None else 100 * float(ap)
     return {"AP": mean_of(values.values()), "classes": values}
 
@@ -450,25 +450,25 @@ def masks_command(options) -> dict:
     "The figures of masks in two folders."
     folders, colours = (options.truth, options.predicted), options.colours and read_colours(options.colours)
     table = None if colours is None else np.array(list(colours.values()))
-    found, problems = [folders], Problems()
+    files, problems = [folders], Problems()
     if options.truth.is_dir():
-        found = pairs(*map(files_in, folders), problems, ("mask", "prediction"))
+        files = pairs(*map(files_in, folders), problems, ("mask", "prediction"))
         if lines := problems.settle("missing", "drop"):
             raise ValueError("; ".join(lines))
     ignore = None if options.ignore < 0 else options.ignore
     names = read_names(options.names) if options.names else list(colours or ())
     count = len(names) or IGNORE  # until the highest value is known
     matrix = torch.zeros(count, count, dtype=torch.int64)
-    for truth, predicted in found:
-        true, taken = read_mask(truth, count, ignore, table), read_mask(predicted, count, None, table)
-        if true.shape != taken.shape:
-            raise ValueError(f"{predicted}: {taken.shape[0]} x {taken.shape[1]} (height x width), expected "
+    for truth, predicted in files:
+        true, guess = read_mask(truth, count, ignore, table), read_mask(predicted, count, None, table)
+        if true.shape != guess.shape:
+            raise ValueError(f"{predicted}: {guess.shape[0]} x {guess.shape[1]} (height x width), expected "
                              f"{true.shape[0]} x {true.shape[1]}, as {truth}")
-        matrix += confusion_matrix(torch.from_numpy(taken), torch.from_numpy(true), count, ignore)
+        matrix += confusion_matrix(torch.from_numpy(guess), torch.from_numpy(true), count, ignore)
     if not names:
         used = (matrix.sum(0) + matrix.sum(1)).nonzero()
         names = list(map(str, range(int(used.max()) + 1 if len(used) else 1)))
-    return {"pictures": len(found)} | segmentation_figures(matrix[: len(names), : len(names)], names)
+    return {"pictures": len(files)} | segmentation_figures(matrix[: len(names), : len(names)], names)
 
 # %% ../nbs/30_metrics.ipynb #b0c3c0de
 def boxes_command(options) -> dict:
@@ -477,8 +477,8 @@ def boxes_command(options) -> dict:
     keys = {"image_id", "category_id", "bbox", "score"}
     if not isinstance(detections, list) or not all(isinstance(row, dict) and keys <= row.keys() for row in detections):
         raise ValueError(f"{options.detections}: expected a list of objects with image_id, category_id, bbox and score")
-    known = {row["id"] for row in truth["categories"]}
-    if unknown := sum(row["category_id"] not in known for row in detections):
+    categories = {row["id"] for row in truth["categories"]}
+    if unknown := sum(row["category_id"] not in categories for row in detections):
         print(f"{unknown} of {len(detections)} detections are of a class that the truth has not: they do not count",
               file=sys.stderr)
     return {"pictures": len(truth["images"])} | coco_figures(truth, detections)

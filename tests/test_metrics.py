@@ -115,18 +115,18 @@ def test_the_deviation_is_that_of_a_sample():
 def oracle_words(text):
     "The words of a normalised answer: four steps, one character at a time."
     text = [c for c in text.lower() if c not in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"]
-    kept, run = "", ""
+    words, run = "", ""
     for c in [*text, " "]:
         if c.isalnum():
             run += c
         else:
-            kept += (" " if run in ("a", "an", "the") else run) + c
+            words += (" " if run in ("a", "an", "the") else run) + c
             run = ""
-    return kept.split()
+    return words.split()
 
 
 def oracle(answers, predictions, version):
-    "(sum of exact matches, sum of F1) as the official scripts say it."
+    "(sum of exact matches, sum of F1) by the rules of the official scripts."
     exact, f1 = 0, 0.0
     for name, texts in answers.items():
         if name not in predictions:
@@ -135,16 +135,16 @@ def oracle(answers, predictions, version):
             texts = [text for text in texts if oracle_words(text)] or [""]
         predicted, best = oracle_words(predictions[name]), 0.0
         exact += any(predicted == oracle_words(text) for text in texts)
-        for wanted in map(oracle_words, texts):
-            left, same = list(wanted), 0
+        for answer in map(oracle_words, texts):
+            left, same = list(answer), 0
             for word in predicted:
                 if word in left:
                     left.remove(word)
                     same += 1
-            if version == "2.0" and (not predicted or not wanted):
-                best = max(best, float(predicted == wanted))
+            if version == "2.0" and (not predicted or not answer):
+                best = max(best, float(predicted == answer))
             elif same:
-                precision, recall = same / len(predicted), same / len(wanted)
+                precision, recall = same / len(predicted), same / len(answer)
                 best = max(best, 2 * precision * recall / (precision + recall))
         f1 += best
     return exact, f1
@@ -156,7 +156,7 @@ PIECES = ["a", "an", "the", "The", "A", "cat", "Cat", "U.S.", "$5", "5", "24–1
 
 
 def texts(generator, count):
-    "Answers out of everything that makes one difficult."
+    "Answers made of everything that makes one difficult."
     def number(below):
         return int(torch.randint(below, (), generator=generator))
 
@@ -276,8 +276,8 @@ def test_class_scores_equal_a_count():
     for c in range(5):
         right, taken = pairs.count((c, c)), sum(p == c for _, p in pairs)
         there = sum(e == c for e, _ in pairs)
-        wanted = [right / taken, right / there, 2 * right / (taken + there)] if c < 4 else [0.0, 0.0, 0.0]
-        close(torch.stack([v[c] for v in class_scores(matrix).values()]), torch.tensor(wanted, dtype=torch.float64))
+        scores = [right / taken, right / there, 2 * right / (taken + there)] if c < 4 else [0.0, 0.0, 0.0]
+        close(torch.stack([v[c] for v in class_scores(matrix).values()]), torch.tensor(scores, dtype=torch.float64))
     assert confusion_matrix(torch.zeros(0).long(), torch.zeros(0).long(), 2).tolist() == [[0, 0], [0, 0]]
 
 
@@ -296,16 +296,16 @@ def test_ious_are_those_of_sets_of_pixels():
         figures = segmentation_figures(matrix, list("abcde"))
         counted, iou, recall = truth != 255, {}, []
         for k, name in enumerate("abcde"):
-            true, taken = ({*map(tuple, np.argwhere((of == k) & counted))} for of in (truth, guess))
-            iou[name] = 100 * len(true & taken) / len(true | taken) if true | taken else None
-            recall += [100 * len(true & taken) / len(true)] if true else []
+            true, predicted = ({*map(tuple, np.argwhere((mask == k) & counted))} for mask in (truth, guess))
+            iou[name] = 100 * len(true & predicted) / len(true | predicted) if true | predicted else None
+            recall += [100 * len(true & predicted) / len(true)] if true else []
         assert figures["iou"].keys() == iou.keys() and figures["absent"] == ["e"] and iou["e"] is None
         for name in "abcd":  # the fourth does not occur, but is predicted
             close(np.float64(figures["iou"][name]), np.float64(iou[name]), 1e-12)
-        shares = [(truth == k)[counted].mean() for k in range(4)]
+        weights = [(truth == k)[counted].mean() for k in range(4)]
         for name, expected in {"miou": sum(iou[name] for name in "abcd") / 4, "mean_accuracy": sum(recall) / 3,
                                "pixel_accuracy": 100 * (guess == truth)[counted].mean(),
-                               "fwiou": sum(share * iou[name] for share, name in zip(shares, "abcd"))}.items():
+                               "fwiou": sum(weight * iou[name] for weight, name in zip(weights, "abcd"))}.items():
             close(np.float64(figures[name]), np.float64(expected), 1e-12, name)
 
 
@@ -356,9 +356,9 @@ def reference(truth, detections):
                            for k in range(precision.shape[2])]
 
 
-def assert_figures(found, stats, classes):
+def assert_figures(figures, stats, classes):
     "Assert that figures are those of `reference`."
-    values = [*(found[name] for name in COCO_FIGURES), *found["classes"].values()]
+    values = [*(figures[name] for name in COCO_FIGURES), *figures["classes"].values()]
     for value, expected in zip(values, [*stats, *classes], strict=True):
         assert (value is None) == (expected == -1)
         if value is not None:
@@ -369,11 +369,11 @@ def assert_figures(found, stats, classes):
 def test_cocos_figures_are_those_of_pycocotools(case, crowds):
     truth, detections = some_detections(case, crowds=crowds)
     names = [f"c{k}" for k in range(4)]  # the last has no true box
-    found = detection_figures(truth, detections, names)
-    assert_figures(found, *reference(coco_truth(truth, names), coco_detections(detections)))
-    assert found["classes"]["c3"] is None and 10 < found["AP"] < 90 and found["APs"] != found["APl"]
+    figures = detection_figures(truth, detections, names)
+    assert_figures(figures, *reference(coco_truth(truth, names), coco_detections(detections)))
+    assert figures["classes"]["c3"] is None and 10 < figures["AP"] < 90 and figures["APs"] != figures["APl"]
     floats = detection_figures([t.astype(np.float32) for t in truth], [d.astype(np.float32) for d in detections], names)
-    close(floats["AP"], found["AP"], 1e-2)
+    close(floats["AP"], figures["AP"], 1e-2)
 
 
 def test_ids_and_order_mean_nothing(tmp_path):
@@ -394,46 +394,46 @@ def test_ids_and_order_mean_nothing(tmp_path):
 
 def test_classes_of_one_name_are_told_apart_by_their_ids():
     truth, detections = some_detections(0, pictures=6)
-    found = detection_figures(truth, detections, ["cat", "cat", "dog", "cow"])["classes"]
-    assert list(found) == ["cat 1", "cat 2", "dog", "cow"]
+    figures = detection_figures(truth, detections, ["cat", "cat", "dog", "cow"])["classes"]
+    assert list(figures) == ["cat 1", "cat 2", "dog", "cow"]
 
 
 def test_nothing_found_is_0_and_nothing_to_find_is_none():
     truth, detections = some_detections(0, pictures=6)
     names, nothing = [f"c{k}" for k in range(4)], [np.zeros((0, 6))] * 6
-    found = detection_figures(truth, nothing, names)
-    assert found["AP"] == found["AR100"] == 0 and found["classes"] == {"c0": 0, "c1": 0, "c2": 0, "c3": None}
+    figures = detection_figures(truth, nothing, names)
+    assert figures["AP"] == figures["AR100"] == 0 and figures["classes"] == {"c0": 0, "c1": 0, "c2": 0, "c3": None}
     for boxes in (nothing, detections):
-        found = detection_figures(nothing, boxes, names)
-        assert {found[name] for name in COCO_FIGURES} | {*found["classes"].values()} == {None}
+        figures = detection_figures(nothing, boxes, names)
+        assert {figures[name] for name in COCO_FIGURES} | {*figures["classes"].values()} == {None}
     with raises(ValueError, "detections: of 5 pictures, expected 6"):
         detection_figures(truth, nothing[:5], names)
 
 # %% ../nbs/30_metrics.ipynb #3098ccde
 def voc_oracle(truth, detections, label, year):
-    "The AP of a class as the challenge's own program has it."
+    "The AP of a class as the challenge's own program computes it."
     used = [[False] * len(boxes) for boxes in truth]
-    there = sum(box[4] == label and not box[5] for boxes in truth for box in boxes)
+    total = sum(box[4] == label and not box[5] for boxes in truth for box in boxes)
     rows = sorted(((box[4], i, box) for i, boxes in enumerate(detections) for box in boxes if box[5] == label),
                   key=lambda row: -row[0])
     right, wrong, curve = 0, 0, []
     for score, i, box in rows:
-        best, found = -1.0, None
+        best, match = -1.0, None
         for j, true in enumerate(truth[i]):
             width = min(box[2], true[2]) - max(box[0], true[0])
             height = min(box[3], true[3]) - max(box[1], true[1])
             if true[4] == label and width > 0 and height > 0:
                 area = [(b[2] - b[0]) * (b[3] - b[1]) for b in (box, true)]
-                share = width * height / (area[0] + area[1] - width * height)
-                best, found = (share, j) if share > best else (best, found)
-        if best >= 0.5 and truth[i][found][5]:
+                iou = width * height / (area[0] + area[1] - width * height)
+                best, match = (iou, j) if iou > best else (best, match)
+        if best >= 0.5 and truth[i][match][5]:
             continue
-        if best >= 0.5 and not used[i][found]:
-            right, used[i][found] = right + 1, True
+        if best >= 0.5 and not used[i][match]:
+            right, used[i][match] = right + 1, True
         else:
             wrong += 1
-        curve.append((right / there if there else 0, right / (right + wrong)))
-    if not there:
+        curve.append((right / total if total else 0, right / (right + wrong)))
+    if not total:
         return None
     if year == 2007:
         return 100 * sum(max((p for r, p in curve if r >= t / 10), default=0) for t in range(11)) / 11
@@ -445,11 +445,11 @@ def voc_oracle(truth, detections, label, year):
 def test_vocs_ap_is_that_of_the_challenge(year):
     for case in range(4):
         truth, detections = some_detections(case, pictures=25)
-        found = voc_ap(truth, detections, list("abcd"), year)
+        figures = voc_ap(truth, detections, list("abcd"), year)
         expected = [voc_oracle(truth, detections, k, year) for k in range(4)]
-        assert expected[3] is None is found["classes"]["d"] and 5 < found["AP"] < 95
-        close(np.array([found["classes"][k] for k in "abc"]), np.array(expected[:3]), 1e-12)
-        close(np.float64(found["AP"]), np.float64(sum(expected[:3]) / 3), 1e-12)
+        assert expected[3] is None is figures["classes"]["d"] and 5 < figures["AP"] < 95
+        close(np.array([figures["classes"][k] for k in "abc"]), np.array(expected[:3]), 1e-12)
+        close(np.float64(figures["AP"]), np.float64(sum(expected[:3]) / 3), 1e-12)
     assert voc_ap(truth, [np.zeros((0, 6))] * 25, ["a"], year)["AP"] == 0
     with raises(ValueError, "year=2012, expected one of 2007, 2010"):
         voc_ap(truth, detections, ["a"], 2012)

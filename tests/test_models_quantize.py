@@ -65,7 +65,7 @@ MODELS = {  # name -> (model, inputs of the first sequences of a batch)
 each_model = pytest.mark.parametrize("name", list(MODELS))
 
 
-def made(name, dtype="int8"):
+def build(name, dtype="int8"):
     try:
         check_cpu(dtype)
     except RuntimeError as error:
@@ -84,7 +84,7 @@ def output(model, inputs):
 @each_model
 @pytest.mark.parametrize("dtype,tol", [("int8", 0.05), ("bfloat16", 0.02)])
 def test_every_model_computes_nearly_the_same(name, dtype, tol):
-    (model, small), inputs = made(name, dtype), MODELS[name][1]()
+    (model, small), inputs = build(name, dtype), MODELS[name][1]()
     before = output(model, inputs)
     close(output(small, inputs), before, tol)
     assert not torch.equal(output(small, inputs), before) and torch.equal(output(model, inputs), before)
@@ -95,7 +95,7 @@ def test_every_model_computes_nearly_the_same(name, dtype, tol):
 
 @each_model
 def test_alone_equals_in_any_batch(name):
-    _, small = made(name)
+    _, small = build(name)
     inputs = MODELS[name][1]
     together, alone = output(small, inputs()), output(small, inputs(1))
     at = 0 if name == "classifier" else 1
@@ -104,7 +104,7 @@ def test_alone_equals_in_any_batch(name):
 
 @pytest.mark.parametrize("name", ["language", "srupp language"])
 def test_pieces_equal_the_whole(name):
-    _, small = made(name)
+    _, small = build(name)
     ids, state, parts = words(9, 2), small.start_cache(), []
     for piece in ids.split([1, 3, 5]):
         y, state = small(piece, state)
@@ -115,7 +115,7 @@ def test_pieces_equal_the_whole(name):
 
 
 def test_pads_change_nothing():
-    _, small = made("bidirectional")
+    _, small = build("bidirectional")
     (x,), pads = vectors(), sentences()[1]
     h, c = small(x.masked_fill(pads[..., None], torch.nan), mask_pad=pads)
     assert not h[pads].any()
@@ -144,7 +144,7 @@ def test_zero_stays_zero_and_nothing_that_is_not_finite_is_lost():
 
 @pytest.mark.parametrize("dtype", list(FORMS))
 def test_files_and_copies_hold_the_same_numbers(dtype, tmp_path):
-    (model, small), inputs = made("language", dtype), MODELS["language"][1]()
+    (model, small), inputs = build("language", dtype), MODELS["language"][1]()
     file, before, other = io.BytesIO(), output(small, inputs), quantize(MODELS["language"][0](), dtype, least=0)
     torch.save(small.state_dict(), file), file.seek(0), other.load_state_dict(torch.load(file, weights_only=True))
     for again in (other, copy.deepcopy(small), pickle.loads(pickle.dumps(small)), quantize(model, dtype, least=0)):
@@ -163,7 +163,7 @@ def test_files_and_copies_hold_the_same_numbers(dtype, tmp_path):
 
 
 def test_hooks_are_called_and_gradients_of_inputs_exist():
-    _, small = made("sru")
+    _, small = build("sru")
     calls = []
     small.rnn_lst[0].register_forward_hook(lambda *_: calls.append(1))
     x = vectors()[0].requires_grad_()
@@ -175,7 +175,7 @@ def test_hooks_are_called_and_gradients_of_inputs_exist():
 
 
 def test_training_is_refused():
-    model, small = made("sru")
+    model, small = build("sru")
     with raises(RuntimeError, "inference", "the ordinary model"):
         small.train()
     small.rnn_lst[0].weight.grad = torch.ones(24, 1, 3, 24)

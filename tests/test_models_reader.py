@@ -202,12 +202,12 @@ class Numbers:
         return " ".join(map(str, self.batch.context[first : last + 1, index].tolist()))
 
 
-class Kept(list):
+class Batches(list):
     "Batches that know their corpus."
 
 
-def kept(batch):
-    batches = Kept([batch])
+def with_corpus(batch):
+    batches = Batches([batch])
     batches.corpus = Numbers(batch)
     return batches
 
@@ -241,7 +241,7 @@ def test_every_encoder_learns(encoder, no_answer):
         optimizer.zero_grad()
         reader_loss(model.train(), puzzle(32, seed, no_answer))[0].backward()
         optimizer.step()
-    test = kept(puzzle(200, 1000, no_answer))
+    test = with_corpus(puzzle(200, 1000, no_answer))
     predictions = predict(model, test)
     assert model.training and len(predictions) == 200
     exact = sum(p.text == (test.corpus.record(p.index)[2] or [""])[0] for p in predictions)
@@ -250,10 +250,10 @@ def test_every_encoder_learns(encoder, no_answer):
 
 def test_the_margin_decides_whether_there_is_an_answer():
     model, batch = small(no_answer=True, vocab_size=20), puzzle(50, 0)
-    predictions = predict(model, kept(batch), threshold=1e9)
+    predictions = predict(model, with_corpus(batch), threshold=1e9)
     assert all(p.text and p.first >= 0 for p in predictions)
     margins = sorted(p.margin for p in predictions)
-    halves = predict(model, kept(batch), threshold=margins[24])
+    halves = predict(model, with_corpus(batch), threshold=margins[24])
     assert sum(p.text == "" for p in halves) == 25 and all((p.first == -1) == (p.text == "") for p in halves)
     assert [p.margin for p in halves] == [p.margin for p in predictions]
     spans = best_spans(model(*batch[:5]), True)
@@ -261,7 +261,7 @@ def test_the_margin_decides_whether_there_is_an_answer():
         close(p.score, spans.log_prob[p.index].exp().item(), tol=1e-5)
         assert p.text == Numbers(batch).answer(p.index, spans.first[p.index], spans.last[p.index])
     assert answer_texts(predictions)["q3"] == predictions[3].text and len(answer_texts(predictions)) == 50
-    always = predict(small(vocab_size=20), kept(batch), threshold=-1e9)
+    always = predict(small(vocab_size=20), with_corpus(batch), threshold=-1e9)
     assert all(p.text and p.margin == -math.inf for p in always)
 
 
@@ -356,11 +356,11 @@ def test_the_stopwatch_counts_the_encoders_forward_and_backward_and_nothing_else
         start = time.perf_counter()
         for _ in range(2):
             model(*inputs).exp().sin().sum().backward()
-        whole = time.perf_counter() - start
+        elapsed = time.perf_counter() - start
         with torch.no_grad():
             model.eval()(*inputs)
     assert watch.steps == 2 and watch.seconds >= 2 * (0.03 + 0.05 + 0.02 + 0.04)
-    assert whole - watch.seconds >= 2 * (0.1 + 0.1)  # the alignment's
+    assert elapsed - watch.seconds >= 2 * (0.1 + 0.1)  # the alignment's
     seconds = watch.seconds
     model.train()(*inputs).sum().backward()
     assert watch.seconds == seconds  # the hooks are gone
@@ -376,7 +376,7 @@ def test_a_passage_of_10000_words_and_a_question_of_500_are_read_in_a_gigabyte(e
     draw = random.Random(0)
     question, passage = (" ".join(str(draw.randrange(20)) for _ in range(n)) for n in (500, 10_000))
     with open("/proc/self/clear_refs", "w") as refs:
-        refs.write("5")  # a peak of the tests before would hide that of this one
+        refs.write("5")  # the peak of an earlier test would hide that of this one
     before = peak()
     reading = read(model, numbers, question, passage)
     assert peak() - before < 1 << 30
@@ -457,7 +457,7 @@ def replace(model, name, module):
 
 
 def stretched(value):
-    "Every floating-point tensor, each feature times another factor."
+    "Every floating-point tensor, each feature times its own factor."
     stretch = lambda a: a * torch.linspace(1.5, 3, a.shape[-1]) if a.is_floating_point() else a  # noqa: E731
     return torch.utils._pytree.tree_map_only(torch.Tensor, stretch, value)
 
@@ -485,7 +485,7 @@ def test_hooks_see_every_module_once_and_change_its_inputs_and_outputs(name):
 
 
 class Hooked:
-    "A hook that pickle takes."
+    "A hook that can be pickled."
 
     calls = 0
 
@@ -543,7 +543,7 @@ def test_computed_weights_are_trained_and_end_as_plain_ones(name, how):
 
 
 class Adapter(nn.Module):
-    "A linear layer and a change of low rank, as LoRA has it; no weight of its own."
+    "A linear layer and a low-rank change, as in LoRA; no weight of its own."
 
     def __init__(self, inner):
         super().__init__()

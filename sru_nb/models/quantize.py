@@ -41,12 +41,12 @@ def check_cpu(
 
 @functools.cache
 def steps() -> int:
-    "How many steps an input has on either side of zero: no more than two products may have in 16 bits, without VNNI."
+    "The steps of an input on either side of zero: without VNNI as many as keep the sum of two products in 16 bits."
     return 127 if VNNI is not None and VNNI() else 63
 
 # %% ../../nbs/15a_models.quantize.ipynb #798d88cb
 class InferenceWeight(torch.Tensor):
-    "A float32 weight that is kept in fewer bits, and multiplies in its own way."
+    "A float32 weight that is stored in fewer bits, and multiplies in its own way."
 
     @staticmethod
     def __new__(cls, shape, last, *form):
@@ -56,7 +56,7 @@ class InferenceWeight(torch.Tensor):
         self,
         shape: tuple[int, ...],
         last: bool,  # whether outputs are the last dimensions, as in SRU, or the first, as in nn.Linear
-        *form,  # what the subclass keeps: a matrix (outputs, inputs)
+        *form,  # what the subclass stores: a matrix (outputs, inputs)
     ):
         self.sizes, self.last, self.form, self.table = tuple(shape), last, form, None
 
@@ -93,7 +93,7 @@ class InferenceWeight(torch.Tensor):
 
 # %% ../../nbs/15a_models.quantize.ipynb #1c9760c9
 def times(x: torch.Tensor, weight: InferenceWeight) -> torch.Tensor:  # (M, inputs) -> (M, outputs)
-    "x @ weight, if no gradient is asked for."
+    "x @ weight; through the ordinary tensor if a gradient is needed."
     if type(x) not in (torch.Tensor, nn.Parameter) or x.dtype != torch.float32 or x.ndim != 2 or not weight.last:
         return NotImplemented
     return x @ weight.dequantize() if x.requires_grad and torch.is_grad_enabled() else weight.multiply(x)
@@ -122,7 +122,7 @@ def rows(ids, weight, padding_idx=None, max_norm=None, *_, **options):
 
 
 def load(weight, source, non_blocking=False):
-    "The values of a state dictionary."
+    "Take the values of a state dictionary."
     if not isinstance(weight, InferenceWeight):
         return NotImplemented
     weight.form, weight.table = type(weight).of(source, weight.last).form, None
@@ -141,13 +141,13 @@ def parameter_like(weight: InferenceWeight, old) -> InferenceWeight:
 
 
 def restored(dtype: str, shape: tuple, last: bool, *parts) -> InferenceWeight:
-    "A weight from its parts, as a file has them."
+    "A weight from its parts, as a file holds them."
     return FORMS[dtype].packed(shape, last, *parts)
 
 
 @patch
 def __deepcopy__(self: InferenceWeight, memo):
-    "A weight of its own."
+    "A copy that shares the stored numbers."
     return parameter_like(self.seen(self.shape, self.last), self)
 
 
@@ -196,7 +196,7 @@ class Int8Weight(InferenceWeight):
         try:
             torch.backends.quantized.engine = "fbgemm"
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # these tensors are to leave PyTorch some day
+                warnings.simplefilter("ignore", UserWarning)  # PyTorch will drop these tensors some day
                 matrix = INT8_WEIGHT(values, scale.double(), torch.zeros(len(scale), dtype=torch.long), 0)
                 return cls(shape, last, torch.ops.quantized.linear_prepack(matrix, None))
         finally:
@@ -213,19 +213,19 @@ class Int8Weight(InferenceWeight):
         return values * scale[:, None]
 
     def rows(self, ids: torch.Tensor) -> torch.Tensor:
-        "Those of some outputs."
+        "The rows of some outputs."
         self.table = self.table or self.parts()
         values, scale = self.table
         return values[ids] * scale[ids, None]
 
     def multiply(self, x: torch.Tensor) -> torch.Tensor:  # (M, inputs) -> (M, outputs)
-        "The product by this matrix's transpose."
+        "The product with the transpose of this matrix."
         top = torch.linalg.vector_norm(x, math.inf, 1, True).clamp_min_(torch.finfo(x.dtype).tiny)
         return INT8_LINEAR(x / top, 1 / steps(), steps() + 1, *self.form).mul_(top)
 
 # %% ../../nbs/15a_models.quantize.ipynb #dfc2eae4
 class BFloat16Weight(InferenceWeight):
-    "A weight of numbers of 16 bits."
+    "A weight of 16-bit numbers."
 
     dtype_name = "bfloat16"
 
@@ -248,22 +248,22 @@ class BFloat16Weight(InferenceWeight):
         return self.form[0].float()
 
     def rows(self, ids: torch.Tensor) -> torch.Tensor:
-        "Those of some outputs."
+        "The rows of some outputs."
         return self.form[0][ids].float()
 
     def multiply(self, x: torch.Tensor) -> torch.Tensor:  # (M, inputs) -> (M, outputs)
-        "The product by this matrix's transpose."
+        "The product with the transpose of this matrix."
         return F.linear(x.bfloat16(), *self.form).float()
 
 
 FORMS = {"int8": Int8Weight, "bfloat16": BFloat16Weight}
-OWN.update(FORMS.values())  # `09_direct` takes them
+OWN.update(FORMS.values())  # `09_direct` accepts them
 
 # %% ../../nbs/15a_models.quantize.ipynb #e79e79d6
 def matrices(
     module: nn.Module,
 ) -> Iterator[tuple[str, bool]]:  # name of a parameter, whether its outputs are the last dimensions
-    "The matrices that a module multiplies by itself."
+    "The matrices by which a module itself multiplies."
     if isinstance(module, (SRUCell, GateLinear)):
         yield from (("weight", True), ("weight_proj", True))
     elif isinstance(module, nn.Linear):
@@ -279,9 +279,9 @@ def stay(model: nn.Module, mode: bool = True) -> nn.Module:
 
 # %% ../../nbs/15a_models.quantize.ipynb #ceb7d444
 def quantize(
-    model: nn.Module,  # float32, on the CPU: SRU, SRU++, whatever has such layers or linear ones
+    model: nn.Module,  # float32, on the CPU: SRU, SRU++, or any model with such or linear layers
     dtype: str = "int8",  # or "bfloat16"; "float32": ordinary weights again, of the rounded numbers
-    least: int = 1 << 16,  # matrices of fewer numbers stay as they are
+    least: int = 1 << 16,  # matrices with fewer numbers stay as they are
 ) -> nn.Module:  # a copy in evaluation mode
     "A model for inference on CPUs, its large matrices stored and multiplied in fewer bits."
     check_choice("dtype", dtype, (*FORMS, "float32")), check_whole("least", least), check_cpu(dtype)
@@ -295,12 +295,12 @@ def quantize(
                 raise ValueError(f"model: {name}.{leaf} is {weight.dtype} on {weight.device}, "
                                  "expected torch.float32 on cpu")
             plain = weight.dequantize() if isinstance(weight, InferenceWeight) else weight
-            kept = plain if dtype == "float32" else FORMS[dtype].of(plain, last)
-            new[id(weight)] = nn.Parameter(kept, requires_grad=False), weight  # with the old one: its id stays its own
+            form = plain if dtype == "float32" else FORMS[dtype].of(plain, last)
+            new[id(weight)] = nn.Parameter(form, requires_grad=False), weight  # with the old one: its id stays taken
     if not new:
         raise ValueError(f"model: {type(model).__name__} has no matrix of SRU, SRU++ or a linear layer with at least "
                          f"least={least} numbers")
-    for module in model.modules():  # the same matrix may stand in several places
+    for module in model.modules():  # the same matrix may be in several places
         for leaf, weight in module._parameters.items():
             module._parameters[leaf] = new.get(id(weight), (weight,))[0]
     vars(model).pop("train", None)

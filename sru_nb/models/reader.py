@@ -141,9 +141,9 @@ class Reader(nn.Module, HubModel, pipeline_tag="question-answering", tags=("read
         rnn_dropout: float = 0.2,  # within the encoders
         concat: bool = True,  # all layers of the encoders side by side; False: the last one
         rank: int = 0,  # of the bilinear forms; 0: full
-        no_answer: bool = False,  # there may be none
+        no_answer: bool = False,  # questions may have none
         tune_partial: int = 1000,  # how many of the most frequent words' vectors are trained; -1: all
-        tag_counts: Sequence[int] = (),  # kinds of tags, with how many values each: parts of speech, entities
+        tag_counts: Sequence[int] = (),  # number of values of each kind of tag: parts of speech, entities
         tag_sizes: Sequence[int] = (56, 19),  # of their embeddings
         attention_size: int = 0,  # p of SRU++; 0: d / 4
         layer_norm: bool = False,  # of SRU and SRU++: on the input of each layer's product
@@ -175,7 +175,7 @@ def forward(
     question: torch.Tensor,  # (M, B) int64
     question_pad: torch.Tensor,  # (M, B) bool
     tags: torch.Tensor | None = None,  # (L, B, kinds) int64
-    with_weights: bool = False,  # return those of the alignment as well
+    with_weights: bool = False,  # return the alignment's weights as well
 ) -> torch.Tensor | tuple:  # (L, B, 2), with `no_answer` (L + 1, B, 2); weights: (B, L, M)
     "The log-probability of each word as the beginning and as the end of the answer."
     context, context_pad, order = pads_last(context, context_pad)
@@ -184,7 +184,7 @@ def forward(
         raise ValueError(f"tags is {'None' if tags is None else 'a tensor'}, expected otherwise: the model has "
                          f"{len(self.tags)} kinds of tags")
     for ids in (context, question):
-        checked = ids.device.type == "cpu" and not torch.compiler.is_compiling()  # a graph cannot ask
+        checked = ids.device.type == "cpu" and not torch.compiler.is_compiling()  # a graph cannot check
         if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
             raise ValueError(f"ids are from {ids.min()} to {ids.max()}, expected at least 0 and below vocab_size = "
                              f"{self.vocab_size}")
@@ -196,7 +196,7 @@ def forward(
     if self.training and self.embedding_dropout:
         mask = F.dropout(x.new_ones(x.shape[1:]), self.embedding_dropout)
         x, q = x * mask, q * mask
-    means, aligned = self.align(x, q, question_pad)
+    means, weights = self.align(x, q, question_pad)
     tags = [] if tags is None else reordered(tags).unbind(-1)
     x = torch.cat([x, means, reordered(features), *(embedding(tag) for embedding, tag in zip(self.tags, tags))], -1)
     h = locked_dropout(self.passage(x, context_pad), self.dropout, self.training)
@@ -204,11 +204,11 @@ def forward(
     vector = self.merge(q, question_pad)
     scores = self.pointers(h, vector).float()
     scores = scores.masked_fill(context_pad[..., None], torch.finfo(scores.dtype).min)
-    scores = torch.empty_like(scores).scatter(0, order[..., None].expand(scores.shape), scores)  # as the words came
+    scores = torch.empty_like(scores).scatter(0, order[..., None].expand(scores.shape), scores)  # in the input's order
     if self.none is not None:
         scores = torch.cat([scores, self.none(vector).float()[None]])
     log_probs = scores.log_softmax(0)
-    return (log_probs, aligned) if with_weights else log_probs
+    return (log_probs, weights) if with_weights else log_probs
 
 # %% ../../nbs/15_models.reader.ipynb #47287741
 @patch
@@ -217,7 +217,7 @@ def set_vectors(
     self: Reader,
     matrix: torch.Tensor,  # (V, n)
 ):
-    "Take word vectors; that of the pad becomes zero."
+    "Use word vectors; that of the pad becomes zero."
     parts = self.words.tuned, self.words.fixed
     matrix = check_vectors(matrix, self.vocab_size, self.words.tuned.shape[1])
     for part, values in zip(parts, matrix.split([len(part) for part in parts])):
@@ -230,17 +230,17 @@ def card_example(self: Reader, vocab: dict | None) -> str:  # lines of Python
     "How to ask a question, for the model's card."
     if not vocab or vocab.get("kind") != "words":
         return "print(model)"
-    cutting = ["'auto'" if self.tags else "None", *(f"{name}={vocab[name]!r}" for name in ("language", "within_words")
+    options = ["'auto'" if self.tags else "None", *(f"{name}={vocab[name]!r}" for name in ("language", "within_words")
                                                     if name in vocab)]
     return ("from functools import partial\n\nfrom sru_nb.data.squad import Tokenizer, Vocabulary, ask\n"
             "from sru_nb.models.reader import read\n\nwords = Vocabulary(model.vocab['symbols'][2:])\n"
-            f"known = partial(ask, vocabulary=words, tokenizer=Tokenizer({', '.join(cutting)}))\n"
+            f"known = partial(ask, vocabulary=words, tokenizer=Tokenizer({', '.join(options)}))\n"
             "print(read(model, known, 'Who sang?', 'On Sunday a choir sang in the hall.').text)")
 
 # %% ../../nbs/15_models.reader.ipynb #05fce06c
 @patch
 def for_onnx(self: Reader) -> tuple[nn.Module, dict, dict | None]:  # itself, example arguments, its vocabulary
-    "What `sru_nb.onnx.export_onnx` takes where it gets no example."
+    "The default example of `sru_nb.onnx.export_onnx`."
     ids = torch.zeros(2, 2, dtype=torch.long, device=self.words.tuned.device)
     pads, tags = torch.zeros_like(ids, dtype=torch.bool), {"tags": ids[..., None].repeat(1, 1, len(self.tags))}
     return self, {"context": ids, "features": self.words.tuned.new_zeros(2, 2, 4), "context_pad": pads,
@@ -248,7 +248,7 @@ def for_onnx(self: Reader) -> tuple[nn.Module, dict, dict | None]:  # itself, ex
 
 # %% ../../nbs/15_models.reader.ipynb #33d8612d
 class ReaderBatch(NamedTuple):
-    "Questions side by side, as `data.squad` has them. L: words of the longest passage, M: of the longest question."
+    "Questions side by side, as `data.squad` builds them. L: words of the longest passage, M: of the longest question."
 
     context: torch.Tensor  # (L, B) int64
     features: torch.Tensor  # (L, B, 4)
@@ -262,7 +262,7 @@ class ReaderBatch(NamedTuple):
 
 
 def reader_inputs(model: nn.Module, batch: ReaderBatch) -> list[torch.Tensor | None]:
-    "What of a batch a reader is called with, on the reader's device."
+    "The parts of a batch that a reader is called with, on the reader's device."
     device = next(model.parameters()).device
     inputs = (batch.context, batch.features, batch.context_pad, batch.question, batch.question_pad, batch.tags)
     return [a if a is None else a.to(device, non_blocking=True) for a in inputs]
@@ -272,7 +272,7 @@ def count_parameters(
     vocab_size: int = 0,  # 0: word vectors are not counted
     **arguments,  # of `Reader`
 ) -> int:
-    "The number of the parameters of a `Reader`, by formula."
+    "The number of parameters of a `Reader`, by formula."
     bound = inspect.signature(Reader.__init__).bind(None, vocab_size, **arguments)
     bound.apply_defaults()
     a = bound.arguments
@@ -289,9 +289,9 @@ def count_parameters(
 def with_encoder(
     arguments: dict,  # of `Reader`
     encoder: str,  # "sru", "srupp", "lstm" or "gru"
-    num_layers: int = 0,  # 0: unchanged, but of an LSTM or GRU at most 3
+    num_layers: int = 0,  # 0: unchanged, but for an LSTM or GRU at most 3
 ) -> dict:  # of `Reader`
-    "A reader around another encoder, of the width that comes nearest to as many parameters without word vectors."
+    "A reader around another encoder, with the width that best matches its parameters without word vectors."
     check_choice("encoder", encoder, READER_ENCODERS)
     before = {name: p.default for name, p in inspect.signature(Reader.__init__).parameters.items()} | arguments
     if before["encoder"] == encoder and num_layers in (0, before["num_layers"]):
@@ -387,7 +387,7 @@ def answer_texts(predictions: Iterable[Prediction]) -> dict[str, str]:
 def highlight(
     passage: str,
     start: int,  # character; -1: there is no answer
-    end: int,  # behind the last character
+    end: int,  # after the last character
 ) -> str:  # HTML
     "A passage with its answer marked."
     parts = (passage, "", "") if start < 0 else (passage[:start], passage[start:end], passage[end:])
@@ -404,11 +404,11 @@ class Reading(NamedTuple):
     score: float  # probability of the span's beginning times that of its end
     margin: float  # log-probability of no answer less that of the span; -inf for a model without `no_answer`
     start: int  # character of the passage; -1 without an answer
-    end: int  # behind the last character
+    end: int  # after the last character
     words: list[str]  # L, of the passage
     asked: list[str]  # M, of the question
     probs: torch.Tensor  # (L, 2): of each word as beginning and as end
-    aligned: torch.Tensor  # (L, M): which words of the question each word of the passage takes
+    aligned: torch.Tensor  # (L, M): how much of each question word is in each passage word's mean
 
     def __repr__(self) -> str:
         return (f"Reading({self.question!r}, {len(self.words)} words: {self.text or 'no answer'!r}, score "
@@ -429,42 +429,42 @@ def read(
     max_words: int = 15,  # of an answer
     threshold: float = 0.0,  # margin above which there is no answer
 ) -> Reading:
-    "The answer that a passage has to a question."
-    batch, words, asked = ask(question, passage)
+    "The answer to a question, from a passage."
+    batch, words, question_words = ask(question, passage)
     with evaluating(model):
         log_probs, weights = model(*reader_inputs(model, batch), with_weights=True)
     first, last, best, none = (part.item() for part in best_spans(log_probs, model.no_answer, max_words))
     start, end = (words.start[first], words.end[last]) if none - best <= threshold else (-1, -1)
     return Reading(question, passage, passage[start:end] if start >= 0 else "", math.exp(best), none - best, start, end,
                    [passage[a:b] for a, b in zip(words.start, words.end)],
-                   [question[a:b] for a, b in zip(asked.start, asked.end)],
+                   [question[a:b] for a, b in zip(question_words.start, question_words.end)],
                    log_probs[: len(batch.context), 0].exp().cpu(), weights[0].cpu())
 
 # %% ../../nbs/15_models.reader.ipynb #c8ff8f0d
 def plot_reading(
     reading: Reading,
-    most: int = 40,  # words of the passage that are shown
+    most: int = 40,  # words of the passage to show
 ):  # a matplotlib figure
     "Where the answer may begin and end, and the aligned question."
     import matplotlib.pyplot as plt
 
     L = len(reading.words)
     low = max(0, min(int(reading.probs.sum(1).argmax()) - most // 2, L - most))
-    shown = slice(low, min(L, low + most))
-    x, words = range(shown.stop - low), [word.replace("$", r"\$")[:14] for word in reading.words[shown]]
+    window = slice(low, min(L, low + most))
+    x, words = range(window.stop - low), [word.replace("$", r"\$")[:14] for word in reading.words[window]]
     figure, (above, below) = plt.subplots(2, 1, figsize=(10, 2.6 + 0.16 * len(reading.asked)), dpi=80, sharex=True,
                                           height_ratios=[1, 0.3 + 0.12 * len(reading.asked)], layout="constrained")
     for column, (name, colour, shift) in enumerate((("begins", "tab:blue", -0.2), ("ends", "tab:orange", 0.2))):
-        above.bar([i + shift for i in x], reading.probs[shown, column], 0.4, color=colour, label=name)
+        above.bar([i + shift for i in x], reading.probs[window, column], 0.4, color=colour, label=name)
     above.set_ylim(0, 1), above.set_ylabel("probability", fontsize=8), above.legend(fontsize=8, frameon=False)
     above.set_title(f"{reading.question}  →  {reading.text or 'no answer'}".replace("$", r"\$"), fontsize=9)
-    below.imshow(reading.aligned[shown].t(), aspect="auto", vmin=0, vmax=1, cmap="Blues", interpolation="nearest")
+    below.imshow(reading.aligned[window].t(), aspect="auto", vmin=0, vmax=1, cmap="Blues", interpolation="nearest")
     below.set_yticks(range(len(reading.asked)), [word.replace("$", r"\$") for word in reading.asked], fontsize=8)
     below.set_xticks(x, words, rotation=90, fontsize=8)
     for axis in (above, below):
         axis.tick_params(length=0)
         axis.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)  # shown by whoever displays it, not twice
+    plt.close(figure)  # shown once, by whoever displays it
     return figure
 
 # %% ../../nbs/15_models.reader.ipynb #243f42ac
@@ -473,13 +473,13 @@ LENGTH_GROUPS = {"none": 0, "1": 1, "2": 2, "3-4": 4, "5-8": 8, "9-15": 15, "ove
 
 
 def question_word(question: str) -> str:
-    "What kind of question it is: the first word that asks, 'other' if there is none."
+    "The kind of a question: its first question word, 'other' if there is none."
     match = QUESTION_WORD.search(" ".join(question.lower().replace("?", " ").split()))
     return match[1] if match else "other"
 
 
 def length_group(words: int) -> str:  # of `LENGTH_GROUPS`
-    "How long an answer is."
+    "The group of an answer by its length."
     return next(name for name, most in LENGTH_GROUPS.items() if words <= most)
 
 
