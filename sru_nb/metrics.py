@@ -142,8 +142,7 @@ def confusion_matrix(
         counted = expected != ignore
         predicted, expected = predicted[counted], expected[counted]
     for name, ids in (("predicted", predicted), ("expected", expected)):
-        wrong = ids.is_floating_point() or (ids.numel() and not 0 <= ids.min() <= ids.max() < classes)
-        if wrong:
+        if ids.is_floating_point() or (ids.numel() and not 0 <= ids.min() <= ids.max() < classes):
             raise ValueError(f"{name}: {ids.dtype} from {ids.min()} to {ids.max()}; expected integers from 0 to "
                              f"{classes - 1}")
     cells = expected.flatten().long() * classes + predicted.flatten().long()
@@ -423,7 +422,7 @@ def voc_ap(
     for k, name in enumerate(classes):
         curve = precision_recall(truth, detections, k)
         exists = any((np.asarray(boxes).reshape(-1, 6)[:, 4:] == (k, 0)).all(1).any() for boxes in truth)
-        recall, best = curve["recall"], np.maximum.accumulate(curve["precision"][::-1])[::-1]  # from here to the right
+        recall, best = curve["recall"], np.maximum.accumulate(curve["precision"][::-1])[::-1]  # from each recall on
         if year == 2007:  # best precision at a recall of 0, .1, ..., 1, or beyond
             ap = np.append(best, 0)[np.searchsorted(recall, np.arange(11) / 10)].mean() if exists else None
         else:
