@@ -73,7 +73,7 @@ def test_pads_change_no_loss_and_no_gradient(auxiliary):
 def test_the_losses_of_parts_add_up_to_that_of_the_whole():
     _, batch = ragged()
     batch.masks[1:3] = 255  # the second part has no label at all
-    model, weights, whole = small(auxiliary=True), weigh_classes([5, 3, 1]), {}
+    model, weights, results = small(auxiliary=True), weigh_classes([5, 3, 1]), {}
     for name, cuts in (("whole", [slice(0, 5)]), ("parts", [slice(0, 1), slice(1, 3), slice(3, 5)])):
         model.zero_grad()
         parts = [SimpleNamespace(**{k: v[cut] for k, v in vars(batch).items()}) for cut in cuts]
@@ -81,9 +81,9 @@ def test_the_losses_of_parts_add_up_to_that_of_the_whole():
         counts = [count for *_, count in parts]
         total = sum(loss * count for loss, _, count in parts) / sum(counts)
         total.backward()
-        whole[name] = {"loss": total.detach()} | {n: p.grad.clone() for n, p in model.named_parameters()}
+        results[name] = {"loss": total.detach()} | {n: p.grad.clone() for n, p in model.named_parameters()}
     assert counts[1] == 0
-    close_all(whole["whole"], whole["parts"], tol=1e-5)
+    close_all(results["whole"], results["parts"], tol=1e-5)
 
 
 def test_a_batch_without_a_label_is_no_step_and_no_stop():
@@ -131,8 +131,8 @@ def test_pads_are_nothing_to_windows_scales_and_mirrors():
     alone, batch = ragged()
     options = dict(scales=(0.5, 1, 1.5), flip=True, window=10)
     scores = pixel_scores(small(), batch.pictures, batch.mask_pad, **options)
-    for own, picture in zip(scores, alone):
-        close(own[None, :, : picture.shape[2], : picture.shape[3]], pixel_scores(small(), picture, **options))
+    for padded, picture in zip(scores, alone):
+        close(padded[None, :, : picture.shape[2], : picture.shape[3]], pixel_scores(small(), picture, **options))
 
 
 def test_the_matrix_counts_each_labelled_pixel_once():
@@ -147,8 +147,8 @@ def test_the_matrix_counts_each_labelled_pixel_once():
     assert torch.equal(segmentation_matrix(model.train(), [batch]), matrix) and model.training
     halves = [SimpleNamespace(**{k: v[cut] for k, v in vars(batch).items()}) for cut in (slice(2), slice(2, 5))]
     assert torch.equal(segmentation_matrix(model, halves), matrix)
-    own = [segmentation_matrix(model, [half]).flatten().tolist() for half in halves]
-    both = segmentation_matrix(model, halves[:1], total=lambda *numbers: [sum(pair) for pair in zip(numbers, own[1])])
+    parts = [segmentation_matrix(model, [half]).flatten().tolist() for half in halves]
+    both = segmentation_matrix(model, halves[:1], total=lambda *numbers: [sum(pair) for pair in zip(numbers, parts[1])])
     assert torch.equal(both, matrix)
 
 

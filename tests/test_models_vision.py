@@ -100,8 +100,8 @@ def test_a_pyramid_of_a_picture_alone_equals_itself_in_any_batch():
     x, pads = pyramid(batch, mask_pad)
     assert x.shape[:2] == (-(-batch.shape[2] // 2), -(-batch.shape[3] // 2)) and not x[pads].any()
     for i, picture in enumerate(alone):
-        own, _ = pyramid(picture)
-        close(x[: own.shape[0], : own.shape[1], i], own[:, :, 0], tol=1e-5)
+        y, _ = pyramid(picture)
+        close(x[: y.shape[0], : y.shape[1], i], y[:, :, 0], tol=1e-5)
     x.sum().backward()
     assert all(p.grad is not None and p.grad.any() for name, p in pyramid.named_parameters()
                if not name.startswith(("backbone.norm", "backbone.head")))
@@ -136,7 +136,7 @@ def test_the_formula_counts_what_is_trained_and_multiplied(unit, mixer, stem):
                          unit=unit, mixer=mixer, local=local)
         model = ImageClassifier(**arguments)
         assert sum(p.numel() for p in model.parameters()) == count_parameters(**arguments)
-        if unit in ("sru", "conv"):  # of the others PyTorch counts nothing
+        if unit in ("sru", "conv"):  # PyTorch counts nothing for the others
             with FlopCounterMode(display=False) as counter, torch.no_grad():
                 model(torch.rand(2, 3, 9, 14))
             assert counter.get_total_flops() == 4 * multiply_adds((9, 14), **arguments)
@@ -171,8 +171,8 @@ def test_drop_path_leaves_blocks_out_in_training_only_and_keeps_the_mean():
     assert [round(p, 9) for p in model.drop_rates] == [0, 0.2, 0.4, 0.6]
     picture = torch.rand(1, 2, 8, 8).expand(400, -1, -1, -1)
     assert len(model.train()(picture).detach().unique(dim=0)) == 8  # each of three blocks is there or not
-    whole = model.eval()(picture[:3])
-    close(whole, whole[:1].expand_as(whole))
+    logits = model.eval()(picture[:3])
+    close(logits, logits[:1].expand_as(logits))
     x, y = torch.randn(2, 2, 3, 1, 4).expand(-1, -1, -1, 9999, -1)
     after = drop_path(x, y, 0.3)
     kept = (after != x).all((0, 1, 3))
@@ -183,11 +183,11 @@ def test_drop_path_leaves_blocks_out_in_training_only_and_keeps_the_mean():
 def bars(size, seed):
     "Dark pictures with a bright row, a bright column, or neither."
     draw = torch.Generator().manual_seed(seed)
-    labels, place = (torch.randint(n, (size,), generator=draw) for n in (3, 6))
+    labels, indices = (torch.randint(n, (size,), generator=draw) for n in (3, 6))
     pictures = 0.3 * torch.rand(size, 1, 6, 6, generator=draw)
-    for picture, label, at in zip(pictures[:, 0], labels, place):
+    for picture, label, index in zip(pictures[:, 0], labels, indices):
         if label:
-            (picture if label == 1 else picture.t())[at] += 0.7
+            (picture if label == 1 else picture.t())[index] += 0.7
     return pictures, labels, None, None
 
 

@@ -28,14 +28,14 @@ def enlarge(
     times: int,
     mask_pad: torch.Tensor | None = None,  # (B, h, w) bool
 ) -> torch.Tensor:  # (B, K, times * h, times * w)
-    "Bilinear interpolation that knows of no pads."
+    "Bilinear interpolation that ignores pads."
     if times == 1:
         return x
     if mask_pad is None:
         return F.interpolate(x, scale_factor=times, mode="bilinear")
-    known = (~mask_pad).to(x.dtype)[:, None]
-    x, known = (F.interpolate(y, scale_factor=times, mode="bilinear") for y in (x * known, known))
-    return x / known.clamp(min=1e-6)
+    valid = (~mask_pad).to(x.dtype)[:, None]
+    x, valid = (F.interpolate(y, scale_factor=times, mode="bilinear") for y in (x * valid, valid))
+    return x / valid.clamp(min=1e-6)
 
 # %% ../../nbs/16a_models.segmenter.ipynb #9204a286
 class Segmenter(nn.Module, HubModel, pipeline_tag="image-segmentation", tags=("segmenter",)):
@@ -45,11 +45,11 @@ class Segmenter(nn.Module, HubModel, pipeline_tag="image-segmentation", tags=("s
         self,
         num_classes: int,  # at most 255
         channels: int = 3,  # of a picture: 1 or 3
-        widths: Sequence[int] = (32, 64, 96),  # of the stages, as of `ImageClassifier`
+        widths: Sequence[int] = (32, 64, 96),  # of the stages, as for `ImageClassifier`
         depths: Sequence[int] = (2, 2, 2),
         width: int = 48,  # of the pyramid, even
-        edge: int = 24,  # of the map at half the step, to which the picture's edges come
-        patch: int = 4,  # pixels of a position's side in the first stage, 2 or 4
+        edge: int = 24,  # channels of the finer map, to which the picture's edges are added
+        patch: int = 4,  # pixels along a position's side in the first stage, 2 or 4
         unit: str = "sru",  # "sru", "lstm", "gru" or "conv"
         local: bool = True,  # a depthwise 3x3 convolution before each pair of scans
         drop_path: float = 0.0,
@@ -100,17 +100,17 @@ WEIGHTS = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}  # name -> power of the in
 
 
 def weigh_classes(
-    counts: Sequence[int],  # labelled pixels of each class in the training part
+    counts: Sequence[int],  # labelled pixels of each class in the training set
     kind: str = "sqrt",  # "none", "sqrt" or "balanced"
-) -> torch.Tensor:  # (classes,); of a class without pixels 0
-    "Weights of the classes in the loss, of which the mean over all pixels is 1."
+) -> torch.Tensor:  # (classes,); 0 for a class without pixels
+    "Weights of the classes in the loss; their mean over all pixels is 1."
     power = WEIGHTS[check_choice("class_weights", kind, WEIGHTS)]
-    share = torch.as_tensor(counts, dtype=torch.float64)
-    if not share.sum() > 0:
+    frequency = torch.as_tensor(counts, dtype=torch.float64)
+    if not frequency.sum() > 0:
         raise ValueError(f"counts={list(counts)}, expected labelled pixels")
-    share = share / share.sum()
-    weights = torch.where(share > 0, share.clamp(min=1e-12) ** -power, 0)
-    return (weights / (share * weights).sum()).float()
+    frequency = frequency / frequency.sum()
+    weights = torch.where(frequency > 0, frequency.clamp(min=1e-12) ** -power, 0)
+    return (weights / (frequency * weights).sum()).float()
 
 
 def total_loss(logits: torch.Tensor, masks: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
@@ -120,7 +120,7 @@ def total_loss(logits: torch.Tensor, masks: torch.Tensor, weights: torch.Tensor 
 # %% ../../nbs/16a_models.segmenter.ipynb #d2449a7e
 def segmenter_loss(
     model: nn.Module,  # a `Segmenter`, or one wrapped for several processes
-    batch,  # with pictures, masks (B, H, W) int64, of which 255 is ignored, and mask_pad or None
+    batch,  # with pictures, masks (B, H, W) int64, in which 255 is ignored, and mask_pad or None
     state=None,  # none is carried; the trainer passes it
     weights: torch.Tensor | None = None,  # (num_classes,), as from `weigh_classes`; None: 1
     auxiliary: float = 0.0,  # weight of the auxiliary head's loss
@@ -136,7 +136,7 @@ def segmenter_loss(
         raise ValueError(f"masks: a pixel of the class {masks[wrong][0]}, expected 0 to {logits.shape[1] - 1}, "
                          "or 255 for what is ignored")
     total = total_loss(logits, masks, weights)
-    if auxiliary:  # each of the last stage's positions stands for the pixel in its middle, and that for all it covers
+    if auxiliary:  # a position of the last stage is compared to its middle pixel, which counts for all it covers
         step = [-(-side // small) for side, small in zip(masks.shape[1:], coarse.shape[2:])]
         middle = F.pad(masks, (0, step[1], 0, step[0]), value=255)[:, step[0] // 2 :: step[0], step[1] // 2 :: step[1]]
         middle = middle[:, : coarse.shape[2], : coarse.shape[3]]
@@ -147,10 +147,10 @@ def segmenter_loss(
 def windowed(
     model: nn.Module,
     pictures: torch.Tensor,  # (B, C, H, W)
-    window: int,  # pixels of a side; 0: the whole picture at once
-    overlap: float,  # share of a window that the next one sees too
+    window: int,  # pixels along a side; 0: the whole picture at once
+    overlap: float,  # fraction of a window that the next one sees too
 ) -> torch.Tensor:  # (B, K, H, W) logits
-    "The logits of pictures, window by window; their mean where windows overlap."
+    "The logits of pictures, window by window, averaged where windows overlap."
     H, W = pictures.shape[2:]
     if not window or window >= max(H, W):
         return model(pictures)
@@ -159,11 +159,11 @@ def windowed(
     total, count = None, torch.zeros(H, W, device=pictures.device)
     for top in tops:
         for left in lefts:
-            spot = ..., slice(top, top + window), slice(left, left + window)
-            logits = model(pictures[spot])
+            region = ..., slice(top, top + window), slice(left, left + window)
+            logits = model(pictures[region])
             total = logits.new_zeros(*logits.shape[:2], H, W) if total is None else total
-            total[spot] += logits
-            count[spot[1:]] += 1
+            total[region] += logits
+            count[region[1:]] += 1
     return total / count
 
 
@@ -184,20 +184,20 @@ def pixel_scores(
     model: nn.Module,  # a `Segmenter`, in evaluation mode
     pictures: torch.Tensor,  # (B, C, H, W), uint8, or floats from 0 to 1
     mask_pad: torch.Tensor | None = None,  # (B, H, W) bool
-    scales: Sequence[float] = (1,),  # times the pictures' size
-    flip: bool = False,  # mirrored too
-    window: int = 0,  # pixels of a side; 0: whole
+    scales: Sequence[float] = (1,),  # relative to the pictures' size
+    flip: bool = False,  # average with the mirrored pictures
+    window: int = 0,  # pixels along a side; 0: whole
     overlap: float = 0.5,  # of windows
-) -> torch.Tensor:  # (B, K, H, W): logits, or the mean probability where there is more than one answer
-    "What a network says of each pixel, asked once or several times."
+) -> torch.Tensor:  # (B, K, H, W): logits, or mean probabilities if several answers are averaged
+    "The class scores of each pixel, from one or several answers of a network."
     scales = check_test(scales, window, overlap)
-    if mask_pad is not None and (scales != (1,) or flip or window):  # pads would be seen from other sides
+    if mask_pad is not None and (scales != (1,) or flip or window):  # pads would no longer be at the right and below
         scores = None
         for i, pads in enumerate(mask_pad):
             h, w = (int((~pads).any(axis).sum()) for axis in (1, 0))
-            own = pixel_scores(model, pictures[i : i + 1, :, :h, :w], None, scales, flip, window, overlap)
-            scores = own.new_zeros(len(pictures), own.shape[1], *pads.shape) if scores is None else scores
-            scores[i, :, :h, :w] = own[0]
+            part = pixel_scores(model, pictures[i : i + 1, :, :h, :w], None, scales, flip, window, overlap)
+            scores = part.new_zeros(len(pictures), part.shape[1], *pads.shape) if scores is None else scores
+            scores[i, :, :h, :w] = part[0]
         return scores
     if scales == (1,) and not flip:
         return model(pictures, mask_pad) if mask_pad is not None else windowed(model, pictures, window, overlap)
@@ -218,7 +218,7 @@ def read_picture(
     picture: str | Path | np.ndarray | torch.Tensor,  # a file; (H, W), (H, W, C) uint8; or a tensor (C, H, W)
     channels: int,  # 1 or 3
 ) -> torch.Tensor:  # (1, channels, H, W)
-    "One picture, as networks take it."
+    "One picture in the form that networks take."
     if isinstance(picture, torch.Tensor):
         return picture[None]
     if isinstance(picture, (str, Path)):
@@ -234,8 +234,8 @@ def read_picture(
 
 def segment(
     model: nn.Module,  # a `Segmenter`
-    picture: str | Path | np.ndarray | torch.Tensor,  # as of `read_picture`
-    scales: Sequence[float] = (1,),  # these and the next as of `pixel_scores`
+    picture: str | Path | np.ndarray | torch.Tensor,  # as for `read_picture`
+    scales: Sequence[float] = (1,),  # this and the following as for `pixel_scores`
     flip: bool = False,
     window: int = 0,
     overlap: float = 0.5,
@@ -249,22 +249,22 @@ def segment(
 # %% ../../nbs/16a_models.segmenter.ipynb #af0a4b73
 def segmentation_matrix(
     model: nn.Module,  # a `Segmenter`
-    batches: Iterable,  # as of `segmenter_loss`
-    scales: Sequence[float] = (1,),  # these and the next as of `pixel_scores`
+    batches: Iterable,  # as for `segmenter_loss`
+    scales: Sequence[float] = (1,),  # this and the following as for `pixel_scores`
     flip: bool = False,
     window: int = 0,
     overlap: float = 0.5,
-    total: Callable | None = None,  # adds up numbers over processes, as `Trainer.sum_over_processes`
+    total: Callable | None = None,  # adds up numbers over processes, like `Trainer.sum_over_processes`
 ) -> torch.Tensor:  # (num_classes, num_classes) int64: labelled pixels by [class, answer]
-    "How often each class was taken for each, in evaluation mode."
+    "How often each class was predicted as each class, in evaluation mode."
     device, K = next(model.parameters()).device, model.num_classes
     matrix = torch.zeros(K, K, dtype=torch.int64)
     with evaluating(model):
         for batch in batches:
             pads = None if batch.mask_pad is None else batch.mask_pad.to(device)
             answer = pixel_scores(model, batch.pictures.to(device), pads, scales, flip, window, overlap).argmax(1).cpu()
-            known = batch.masks != 255
-            cells = batch.masks[known] * K + answer[known]
+            labelled = batch.masks != 255
+            cells = batch.masks[labelled] * K + answer[labelled]
             if len(cells) and not 0 <= cells.min() <= cells.max() < K * K:
                 raise ValueError(f"masks: a pixel of the class {cells.max() // K}, expected 0 to {K - 1}, or 255 for "
                                  "what is ignored")
@@ -283,7 +283,7 @@ def voc_palette(classes: int = 256) -> np.ndarray:  # (classes, 3) uint8
 
 def overlay_masks(
     picture: np.ndarray,  # (H, W, 1 or 3) uint8
-    mask: np.ndarray,  # (H, W): classes; 255 stays as in the picture
+    mask: np.ndarray,  # (H, W): classes; at 255 the picture is unchanged
     palette: np.ndarray | None = None,  # (classes, 3) uint8; None: `voc_palette`
     share: float = 0.6,  # of the colour
 ) -> np.ndarray:  # (H, W, 3) uint8
@@ -299,7 +299,7 @@ def write_mask(
     mask: np.ndarray,  # (H, W) uint8
     palette: np.ndarray | None = None,  # (classes, 3) uint8; None: `voc_palette`
 ):
-    "A mask as a PNG whose values are the classes and which shows their colours."
+    "Write a mask as a PNG with the classes as values and a palette of their colours."
     from PIL import Image
 
     image, colours = Image.fromarray(mask), voc_palette()
@@ -311,11 +311,11 @@ def write_mask(
 # %% ../../nbs/16a_models.segmenter.ipynb #509412b7
 def plot_masks(
     pictures: Sequence[np.ndarray],  # (H, W, 1 or 3) uint8
-    masks: dict[str, Sequence[np.ndarray]],  # title -> (H, W); if two, what they disagree about is shown too
+    masks: dict[str, Sequence[np.ndarray]],  # title -> (H, W); if there are two, their differences are shown too
     palette: np.ndarray | None = None,  # (classes, 3) uint8; None: `voc_palette`
     classes: Sequence[str] = (),  # for the legend
 ):  # a matplotlib figure
-    "Pictures with masks, a row for each: beside each other, and in red where the second is not the first."
+    "One row per picture: the picture, its masks, and in red where the second mask differs from the first."
     import matplotlib.pyplot as plt
     from matplotlib.patches import Patch
 
@@ -327,12 +327,12 @@ def plot_masks(
                                 figsize=((height * columns / rows + 0.1) * len(titles),
                                          (height + 0.1) * len(pictures) + 0.5 * bool(len(classes))))
     for i, (picture, row) in enumerate(zip(pictures, axes)):
-        own = [mask[i] for mask in masks.values()]
-        shown = [overlay_masks(picture, mask, palette) for mask in own]
-        if len(own) == 2:
-            wrong = (own[0] != own[1]) & (own[0] != 255)
-            shown.append(overlay_masks(picture // 2, np.where(wrong, 0, 255), np.array([[230, 30, 30]]), 1.0))
-        for axis, image, title in zip(row, [np.broadcast_to(picture, (*picture.shape[:2], 3)), *shown], titles):
+        group = [mask[i] for mask in masks.values()]
+        images = [overlay_masks(picture, mask, palette) for mask in group]
+        if len(group) == 2:
+            wrong = (group[0] != group[1]) & (group[0] != 255)
+            images.append(overlay_masks(picture // 2, np.where(wrong, 0, 255), np.array([[230, 30, 30]]), 1.0))
+        for axis, image, title in zip(row, [np.broadcast_to(picture, (*picture.shape[:2], 3)), *images], titles):
             axis.imshow(image), axis.set_title(title if i == 0 else "", fontsize=9), axis.axis("off")
     seen = sorted({int(value) for group in masks.values() for mask in group for value in np.unique(mask)} - {255})
     if len(classes):

@@ -33,7 +33,7 @@ def scan(
     layer: nn.Module,  # SRUCell, SRU, nn.LSTM or nn.GRU: (L, B, C) -> (L, B, D)
     x: torch.Tensor,  # (H, W, B, C)
     axis: int,  # 0: each column is a sequence; 1: each row
-    mask_pad: torch.Tensor | None = None,  # (H, W, B) bool, true where padded; of an LSTM or GRU behind the picture
+    mask_pad: torch.Tensor | None = None,  # (H, W, B) bool, true where padded; in an LSTM or GRU only at the end
 ) -> torch.Tensor:  # (H, W, B, D)
     "A recurrent layer over the columns or the rows of pictures."
     check_choice("axis", axis, (0, 1))
@@ -53,7 +53,7 @@ UNITS = ("sru", "lstm", "gru", "conv")
 
 
 class ScanLayer(nn.Module):
-    "One layer over columns or rows, or a 3x3 convolution, with its norm and what flows around it."
+    "One layer over columns or rows, or a 3x3 convolution, with its norm and residual connection."
 
     def __init__(self, unit: str, width: int, axis: int):
         super().__init__()
@@ -96,7 +96,7 @@ class Depthwise(nn.Module):
 
 # %% ../../nbs/16_models.vision.ipynb #8299c54d
 class ScanPair(nn.Module):
-    "Columns, then rows; before them, if asked for, a depthwise convolution."
+    "Columns, then rows; before them, optionally, a depthwise convolution."
 
     def __init__(self, unit: str, width: int, local: bool = True):
         super().__init__()
@@ -131,14 +131,14 @@ class SequencerBlock(nn.Module):
 def drop_path(
     x: torch.Tensor,  # (H, W, B, C), before a block
     y: torch.Tensor,  # after it
-    p: float,  # of a picture, that the block is left out
+    p: float,  # probability that a picture skips the block
 ) -> torch.Tensor:  # (H, W, B, C)
-    "For some pictures x; for the others y with its change enlarged, so that the mean stays."
+    "x for some pictures; for the others y with its change scaled up, so that the mean stays the same."
     return x + (y - x) * F.dropout(y.new_ones(y.shape[2], 1), p)
 
 # %% ../../nbs/16_models.vision.ipynb #960f3997
 STEMS = ("conv", "patch")
-CONV_STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2)}  # patch -> steps of the two convolutions
+CONV_STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2)}  # patch -> strides of the two convolutions
 
 
 class Stem(nn.Module):
@@ -183,7 +183,7 @@ class Halving(nn.Module):
         super().__init__()
         self.norm, self.linear = nn.LayerNorm(width), Linear(4 * width, next_width)
 
-    def forward(self, x: torch.Tensor, mask_pad: torch.Tensor | None = None):  # as of `Stem`
+    def forward(self, x: torch.Tensor, mask_pad: torch.Tensor | None = None):  # as for `Stem`
         x = zero_at_pads(self.norm(x), mask_pad)
         x = F.pad(x, (0, 0, 0, 0, 0, x.shape[1] % 2, 0, x.shape[0] % 2))
         x = x.unflatten(1, (-1, 2)).unflatten(0, (-1, 2)).permute(0, 2, 4, 1, 3, 5)  # (H/2, W/2, B, 2, 2, C)
@@ -192,7 +192,7 @@ class Halving(nn.Module):
 
 # %% ../../nbs/16_models.vision.ipynb #1c3cf8c9
 class Normalise(nn.Module):
-    "Pictures in units of the training data's deviation, zero at pads; what does not fit is refused."
+    "Pictures normalised by the training data's mean and deviation, zero at pads; bad input is refused."
 
     def __init__(self, channels: int, mean: Sequence[float] | None, std: Sequence[float] | None):
         super().__init__()
@@ -227,15 +227,15 @@ class ImageClassifier(nn.Module, HubModel, pipeline_tag="image-classification", 
         self,
         num_classes: int,
         channels: int = 3,  # of a picture: 1 or 3
-        widths: Sequence[int] = (48, 96),  # C of each stage, even; where two differ, a halving is between them
-        depths: Sequence[int] = (2, 4),  # layers of each stage, in pairs; of "sequencer" blocks
+        widths: Sequence[int] = (48, 96),  # C of each stage, even; where two differ, a halving between them
+        depths: Sequence[int] = (2, 4),  # layers of each stage, in pairs; with "sequencer" blocks
         stem: str = "conv",  # "conv" or "patch"
-        patch: int = 2,  # pixels of a position's side after the stem
+        patch: int = 2,  # pixels along a position's side after the stem
         unit: str = "sru",  # "sru", "lstm", "gru" or "conv"
         mixer: str = "scan",  # "scan", or "sequencer": columns and rows side by side
         local: bool = True,  # a depthwise 3x3 convolution before each pair of scans
         dropout: float = 0.0,  # on the picture's vector
-        drop_path: float = 0.0,  # of the last block, in training; of the first 0, and evenly between
+        drop_path: float = 0.0,  # rate of the last block, in training; it rises evenly from 0 at the first
         mean: Sequence[float] | None = None,  # of each channel in the training data, from 0 to 1; None: 0
         std: Sequence[float] | None = None,  # None: 1
     ):
@@ -249,8 +249,8 @@ class ImageClassifier(nn.Module, HubModel, pipeline_tag="image-classification", 
             nn.ModuleList(SequencerBlock(unit, width) for _ in range(depth)) if mixer == "sequencer" else
             nn.ModuleList(ScanPair(unit, width, local) for _ in range(depth // 2))
             for width, depth in zip(widths, depths))
-        blocks, most = sum(map(len, self.stages)), check_probability("drop_path", drop_path)
-        self.drop_rates = [most * i / max(blocks - 1, 1) for i in range(blocks)]
+        blocks, last_rate = sum(map(len, self.stages)), check_probability("drop_path", drop_path)
+        self.drop_rates = [last_rate * i / max(blocks - 1, 1) for i in range(blocks)]
         self.norm, self.head = nn.LayerNorm(widths[-1]), nn.Linear(widths[-1], num_classes)
         self.dropout = nn.Dropout(check_probability("dropout", dropout))
 
@@ -271,20 +271,20 @@ def check_arguments(widths: Sequence[int], depths: Sequence[int], unit: str, mix
 @patch
 def features(
     self: ImageClassifier,
-    pictures: torch.Tensor,  # as of `forward`
+    pictures: torch.Tensor,  # as for `forward`
     mask_pad: torch.Tensor | None = None,
-) -> list[tuple[torch.Tensor, torch.Tensor | None]]:  # of each stage x (H, W, B, C), and its mask (H, W, B)
-    "What each stage has found."
+) -> list[tuple[torch.Tensor, torch.Tensor | None]]:  # for each stage x (H, W, B, C) and its mask (H, W, B)
+    "The output of each stage."
     x, mask_pad = self.stem(*self.input(pictures, mask_pad))
-    found, rates = [], iter(self.drop_rates)
+    outputs, rates = [], iter(self.drop_rates)
     for halving, stage in zip((None, *self.halvings), self.stages):
         if isinstance(halving, Halving):
             x, mask_pad = halving(x, mask_pad)
         for block in stage:
             y, p = block(x, mask_pad), next(rates)
             x = drop_path(x, y, p) if self.training and p else y
-        found.append((x, mask_pad))
-    return found
+        outputs.append((x, mask_pad))
+    return outputs
 
 
 @patch
@@ -301,11 +301,11 @@ def forward(
 
 # %% ../../nbs/16_models.vision.ipynb #571b65bb
 class Pyramid(nn.Module):
-    "One map at the first stage's positions, of what all stages have found."
+    "One map at the first stage's positions, from the outputs of all stages."
 
     def __init__(
         self,
-        backbone: ImageClassifier,  # of which the stages are used, and trained; its norm and head are taken away
+        backbone: ImageClassifier,  # its stages are used and trained; its norm and head are removed
         width: int = 48,  # channels of the map, even
     ):
         super().__init__()
@@ -316,21 +316,21 @@ class Pyramid(nn.Module):
 
     def forward(
         self,
-        pictures: torch.Tensor,  # as of `ImageClassifier`
+        pictures: torch.Tensor,  # as for `ImageClassifier`
         mask_pad: torch.Tensor | None = None,
-        coarse: bool = False,  # return what the last stage has found, too
-    ):  # x (H, W, B, width), H and W of the first stage, and its mask (H, W, B); of the last stage the same
-        found, above = self.backbone.features(pictures, mask_pad), None
-        for layer, (x, pads) in zip(reversed(self.maps), reversed(found)):
+        coarse: bool = False,  # return the last stage's output too
+    ):  # x (H, W, B, width), H and W of the first stage, and its mask (H, W, B); with `coarse` also the last's
+        outputs, above = self.backbone.features(pictures, mask_pad), None
+        for layer, (x, pads) in zip(reversed(self.maps), reversed(outputs)):
             x = layer(x)
             if above is not None:
                 for axis in (0, 1):
-                    times = -(-x.shape[axis] // above.shape[axis])  # 2, or 1 where no halving was between the stages
+                    times = -(-x.shape[axis] // above.shape[axis])  # 2, or 1 if there is no halving between the stages
                     above = above.repeat_interleave(times, axis).narrow(axis, 0, x.shape[axis])
                 x = x + above
             above = zero_at_pads(x, pads)
         fine = self.pair(above, pads), pads
-        return (*fine, *found[-1]) if coarse else fine
+        return (*fine, *outputs[-1]) if coarse else fine
 
 # %% ../../nbs/16_models.vision.ipynb #75c5620f
 PRESETS = {
@@ -346,20 +346,20 @@ PRESETS = {
 
 
 def preset_for(height: int, width: int) -> str:  # pixels
-    "The preset that fits pictures of a size."
+    "The preset for pictures of a given size."
     side = max(height, width)
     return "digits" if side <= 16 else "tiny" if side <= 64 else "t"
 
 
 class ImageCosts(NamedTuple):
-    "What a classifier of pictures costs."
+    "What an image classifier costs."
 
     parameters: int
-    multiply_adds: int  # of a picture forward, in matrices and convolutions
+    multiply_adds: int  # per picture, forward, in matrix products and convolutions
 
 
 def block_costs(unit: str, mixer: str, local: bool, C: int) -> tuple[int, int]:
-    "Parameters of a block of stages, and multiplications at a position."
+    "Parameters of a block, and its multiplications at a position."
     if mixer == "scan":
         products = {"sru": 6, "lstm": 12, "gru": 9, "conv": 18}[unit] * C * C
         weights = 2 * (9 * C * C + 3 * C if unit == "conv" else layer_parameters(
@@ -380,17 +380,17 @@ def image_costs(
     bound = inspect.signature(ImageClassifier.__init__).bind(None, num_classes, **arguments)
     bound.apply_defaults()
     a, (H, W) = bound.arguments, (size, size) if isinstance(size, int) else size
-    widths, patch, first = a["widths"], a["patch"], a["channels"]
+    widths, patch, channels = a["widths"], a["patch"], a["channels"]
 
     def positions(step):
         return -(-H // step) * -(-W // step)
 
     if a["stem"] == "conv":
         half, C, step = widths[0] // 2, widths[0], CONV_STRIDES[patch][0]
-        weights = 9 * half * (first + C) + 3 * half + C
-        products = 9 * half * (first * positions(step) + C * positions(patch))
+        weights = 9 * half * (channels + C) + 3 * half + C
+        products = 9 * half * (channels * positions(step) + C * positions(patch))
     else:
-        products = first * patch**2 * widths[0]
+        products = channels * patch**2 * widths[0]
         weights, products = products + widths[0], products * positions(patch)
     for i, (C, depth) in enumerate(zip(widths, a["depths"])):
         if i and C != (before := widths[i - 1]):
@@ -404,21 +404,21 @@ def image_costs(
 
 
 def count_parameters(num_classes: int, **arguments) -> int:  # arguments of `ImageClassifier`
-    "The number of the parameters of an `ImageClassifier`, by formula."
+    "The number of parameters of an `ImageClassifier`, by formula."
     return image_costs(1, num_classes, **arguments).parameters
 
 
 def multiply_adds(size: int | tuple[int, int], num_classes: int = 1000, **arguments) -> int:
-    "The multiplications of an `ImageClassifier` for a picture of a size, by formula."
+    "The multiplications of an `ImageClassifier` for a picture of a given size, by formula."
     return image_costs(size, num_classes, **arguments).multiply_adds
 
 # %% ../../nbs/16_models.vision.ipynb #db8ea95c
 def with_unit(
     arguments: dict,  # of the network, with num_classes
     unit: str,  # "sru", "lstm", "gru" or "conv"
-    network: type = ImageClassifier,  # or one that is built on it, whose `width` is scaled too
+    network: type = ImageClassifier,  # or one built on it, whose `width` is scaled too
 ) -> dict:  # of the network
-    "A network of another unit, its widths scaled to as many parameters."
+    "Arguments of a network of another unit, its widths scaled to about as many parameters."
     before = {name: p.default for name, p in inspect.signature(network.__init__).parameters.items()} | arguments
     if check_choice("unit", unit, UNITS) == before["unit"]:
         return dict(arguments)
@@ -428,8 +428,8 @@ def with_unit(
         return max(1, round(width * i / 200 / step)) * step
 
     def peer(i):
-        own = {"width": scaled(before["width"], i)} if "width" in before else {}
-        return arguments | {"unit": unit, "widths": tuple(scaled(width, i) for width in before["widths"])} | own
+        pyramid = {"width": scaled(before["width"], i)} if "width" in before else {}
+        return arguments | {"unit": unit, "widths": tuple(scaled(width, i) for width in before["widths"])} | pyramid
 
     def count(arguments):
         if network is ImageClassifier:
@@ -443,7 +443,7 @@ def with_unit(
 
 # %% ../../nbs/16_models.vision.ipynb #45d9fcce
 class PixelClassifier(nn.Module, HubModel, pipeline_tag="image-classification", tags=("pixel-by-pixel",)):
-    "The class of a picture from its pixels one after the other."
+    "The class of a picture from its pixels, one after the other."
 
     def __init__(
         self,
@@ -458,7 +458,7 @@ class PixelClassifier(nn.Module, HubModel, pipeline_tag="image-classification", 
         seed: int = 0,  # of the permutation
         highway_bias: float | None = None,  # of SRU and SRU++; None: 0 and -2
         layer_norm: bool = False,  # of SRU and SRU++
-        mean: Sequence[float] | None = None,  # as of `ImageClassifier`
+        mean: Sequence[float] | None = None,  # as for `ImageClassifier`
         std: Sequence[float] | None = None,
     ):
         super().__init__()
@@ -476,7 +476,7 @@ class PixelClassifier(nn.Module, HubModel, pipeline_tag="image-classification", 
     def forward(
         self,
         pictures: torch.Tensor,  # (B, channels, H, W), uint8, or floats from 0 to 1
-        mask_pad: None = None,  # pictures of other sizes are not taken
+        mask_pad: None = None,  # pictures of other sizes are refused
     ) -> torch.Tensor:  # (B, num_classes)
         x = self.input(pictures, mask_pad)[0]
         if mask_pad is not None or tuple(x.shape[2:]) != self.size:
@@ -491,7 +491,7 @@ def class_loss(
     model: nn.Module,  # an `ImageClassifier` or `PixelClassifier`, or one wrapped for several processes
     batch: tuple,  # pictures, labels (B,), targets (B, num_classes) or None: no mixing, mask_pad or None, ...
     state=None,  # none is carried; the trainer passes it
-    label_smoothing: float = 0.0,  # the part of the target that goes to all classes equally
+    label_smoothing: float = 0.0,  # the part of the target that all classes share equally
 ):  # mean loss in nats, None, the number of pictures
     "The loss of a batch of pictures."
     device = next(model.parameters()).device
@@ -504,7 +504,7 @@ def class_loss(
 @torch.no_grad()
 def predict_logits(
     model: nn.Module,
-    batches: Iterable,  # as of `class_loss`
+    batches: Iterable,  # as for `class_loss`
 ) -> tuple[torch.Tensor, torch.Tensor]:  # logits (N, num_classes) and labels (N,), on the CPU, in the batches' order
     "The logits of many pictures, in evaluation mode."
     device, parts = next(model.parameters()).device, []
@@ -520,7 +520,7 @@ def predict_logits(
 def pixel_gradients(
     model: nn.Module,
     pictures: torch.Tensor,  # (B, channels, H, W)
-    labels: torch.Tensor,  # (B,): whose logits
+    labels: torch.Tensor,  # (B,): the classes
     mask_pad: torch.Tensor | None = None,
 ) -> torch.Tensor:  # (B, H, W), at least 0
     "How much each pixel changes the logit of a class, in evaluation mode: the sum over the channels."
@@ -534,23 +534,23 @@ def pixel_gradients(
 def plot_pictures(
     pictures: torch.Tensor,  # (N, 1 or 3, H, W), uint8, or floats from 0 to 1
     titles: Sequence[str] = (),
-    maps: torch.Tensor | None = None,  # (N, H, W), such as of `pixel_gradients`: laid over the pictures in red
+    maps: torch.Tensor | None = None,  # (N, H, W), such as from `pixel_gradients`: laid over the pictures in red
     columns: int = 8,
 ):  # a matplotlib figure
     "Pictures side by side."
     import matplotlib.pyplot as plt
 
-    rows, shown = -(-len(pictures) // columns), pictures.permute(0, 2, 3, 1).cpu().numpy()
+    rows, images = -(-len(pictures) // columns), pictures.permute(0, 2, 3, 1).cpu().numpy()
     figure, axes = plt.subplots(rows, columns, figsize=(1.25 * columns, 1.45 * rows), squeeze=False)
     for i, axis in enumerate(axes.flat):
         axis.axis("off")
         if i < len(pictures):
-            axis.imshow(shown[i], cmap="gray_r", vmin=0, vmax=255 if shown.dtype == "uint8" else 1)
+            axis.imshow(images[i], cmap="gray_r", vmin=0, vmax=255 if images.dtype == "uint8" else 1)
             axis.set_title(titles[i] if i < len(titles) else "", fontsize=8)
             if maps is not None:
-                share = (maps[i] / maps[i].max().clamp(min=1e-30)).cpu().numpy()
-                axis.imshow(share, cmap="Reds", alpha=0.8 * share)
-    figure.tight_layout(), plt.close(figure)  # shown by whoever displays it, not twice
+                strength = (maps[i] / maps[i].max().clamp(min=1e-30)).cpu().numpy()
+                axis.imshow(strength, cmap="Reds", alpha=0.8 * strength)
+    figure.tight_layout(), plt.close(figure)  # so that a notebook does not show it twice
     return figure
 
 # %% ../../nbs/16_models.vision.ipynb #048454cb
