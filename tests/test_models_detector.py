@@ -35,7 +35,7 @@ def small(unit="sru", **arguments):
 
 
 def some_boxes(size, count, seed=0):
-    "Boxes in a picture, of three classes, some of them to be ignored."
+    "Boxes in a picture, of three classes, some of them ignored."
     rng = np.random.default_rng(seed)
     corners = np.sort(rng.uniform(0, 1, (count, 2, 2)), 1) * size[::-1]
     corners[:, 1] += 1
@@ -71,12 +71,12 @@ def test_a_picture_has_the_same_boxes_alone_as_in_any_batch(unit):
 
 def test_several_processes_find_each_picture_once_in_the_pixels_of_the_files():
     (alone, batch), model = ragged(), small("conv")
-    whole, sizes = predict_boxes(model, [batch]), np.array([[24, 17], [16, 16], [30, 40], [26, 108]])
+    reference, sizes = predict_boxes(model, [batch]), np.array([[24, 17], [16, 16], [30, 40], [26, 108]])
     others = list(predict_boxes(model, [alone[3], alone[1]], sizes).items())
     found = predict_boxes(model, [alone[2], alone[0]], sizes, gather=lambda items: items + others)
     assert list(found) == [0, 1, 2, 3]
     for i, times in enumerate(([1, 1], [2, 2], [1, 1], [3, 2])):
-        close(torch.tensor(found[i]), torch.tensor(whole[i]) * torch.tensor([*times, *times, 1, 1]), tol=1e-5)
+        close(torch.tensor(found[i]), torch.tensor(reference[i]) * torch.tensor([*times, *times, 1, 1]), tol=1e-5)
 
 
 def test_pads_change_nothing_and_get_no_gradient():
@@ -101,7 +101,7 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_pictures_losses():
 
 
 def turned_weights(model):
-    "The weights that find in a picture turned by half what the model finds in it: each direction's become the other's."
+    "The weights that find in a picture turned by 180 degrees what the model finds in it: directions are exchanged."
     def halves(value, dim=0, parts=1):  # of a map's channels, one for each direction, exchanged
         return value.unflatten(dim, (parts, 2, -1)).flip(dim + 1).flatten(dim, dim + 2)
 
@@ -132,8 +132,8 @@ def test_half_a_turn_and_exchanging_the_directions_turns_the_boxes():
     turned.load_state_dict(turned_weights(model))
     picture = torch.rand(2, 3, 24, 40)
     maps, (heat, sides, overlap) = model(picture), turned(picture.flip((2, 3)))
-    for mine, theirs in zip((heat, sides.roll(2, 1), overlap), maps):
-        close(mine.flip((2, 3)), theirs, tol=1e-5)
+    for flipped, expected in zip((heat, sides.roll(2, 1), overlap), maps):
+        close(flipped.flip((2, 3)), expected, tol=1e-5)
     with pytest.raises(AssertionError):
         close(model(picture.flip((2, 3)))[0].flip((2, 3)), maps[0], tol=1e-5)
 
@@ -171,17 +171,17 @@ def test_the_targets_are_those_of_a_loop_over_boxes():
         heat, blind, owner, weights = looped_targets(rows, 3, (12, 18), 4)
         close(targets.heat[i], torch.tensor(heat, dtype=torch.float32), tol=1e-5)
         assert np.array_equal(targets.blind[i].numpy(), blind) and blind.any() == bool((rows[:, 5] > 0).any())
-        mine = targets.picture == i
-        assert targets.place[mine].tolist() == sorted(owner)
-        close(targets.box[mine], torch.tensor([owner[p] for p in sorted(owner)]).view(-1, 4))
-        close(targets.weight[mine], torch.tensor([weights[p] for p in sorted(owner)]), tol=1e-4)
+        here = targets.picture == i
+        assert targets.place[here].tolist() == sorted(owner)
+        close(targets.box[here], torch.tensor([owner[p] for p in sorted(owner)]).view(-1, 4))
+        close(targets.weight[here], torch.tensor([weights[p] for p in sorted(owner)]), tol=1e-4)
 
 
 def test_what_is_to_be_ignored_is_not_learned_and_blinds_its_class_alone():
     box = torch.tensor([[8.0, 8, 28, 28, 1, 1]])
     maps = torch.zeros(1, 3, 10, 12), torch.ones(1, 4, 10, 12), torch.zeros(1, 1, 10, 12)
 
-    class Said(nn.Module):
+    class FixedMaps(nn.Module):
         stride = 4
 
         def __init__(self):
@@ -191,7 +191,7 @@ def test_what_is_to_be_ignored_is_not_learned_and_blinds_its_class_alone():
         def forward(self, pictures, mask_pad):
             return tuple(self.maps)
 
-    model = Said()
+    model = FixedMaps()
     detector_loss(model, Boxed(torch.zeros(1, 3, 40, 48), [box]))[0].backward()
     inside = torch.zeros(10, 12, dtype=torch.bool)
     inside[2:7, 2:7] = True
@@ -254,8 +254,8 @@ def test_a_saved_detector_is_the_same_detector(unit, tmp_path):
     model, (_, batch) = small(unit, mean=(0.2, 0.3, 0.4), std=(0.5, 0.4, 0.3)).eval(), ragged()
     model.save_pretrained(tmp_path, {"classes": ["a", "b", "c"], "size": [24, 32]})
     loaded = Detector.from_pretrained(tmp_path)
-    for mine, theirs in zip(model(batch.pictures, batch.mask_pad), loaded(batch.pictures, batch.mask_pad)):
-        assert torch.equal(mine, theirs)
+    for expected, output in zip(model(batch.pictures, batch.mask_pad), loaded(batch.pictures, batch.mask_pad)):
+        assert torch.equal(output, expected)
     assert loaded.vocab["classes"] == ["a", "b", "c"]
 
 
@@ -267,11 +267,11 @@ def test_a_file_is_brought_to_the_models_size_and_its_boxes_back(tmp_path, capsy
     pixels = torch.tensor(large).permute(2, 0, 1)[None]
     pixels = nn.functional.interpolate(pixels, (24, 32), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
     Image.fromarray(large).save("picture.png")
-    own = detect(model, pixels)
+    expected = detect(model, pixels)
     model.vocab = {"classes": ["a", "b", "c"], "size": [24, 32]}
     found = detect(model, "picture.png")
-    assert len(own) and len(found) == len(own)
-    close(torch.from_numpy(found), torch.from_numpy(own) * torch.tensor([3, 5, 3, 5, 1, 1]))
+    assert len(expected) and len(found) == len(expected)
+    close(torch.from_numpy(found), torch.from_numpy(expected) * torch.tensor([3, 5, 3, 5, 1, 1]))
     assert np.array_equal(found, detect(model, large)) and len(detect(model, large, 1.0)) == 0
     exec(model.card_example(model.vocab), {"model": model})
     assert capsys.readouterr().out.count("\n") == len(detect(model, large))
@@ -294,9 +294,9 @@ def test_bfloat16_is_near_float32():
     model, (_, batch) = small("conv").eval(), ragged()
     with torch.autocast("cpu", torch.bfloat16):
         half, loss = model(batch.pictures, batch.mask_pad), detector_loss(model, batch)[0]
-    for mine, theirs in zip(half, model(batch.pictures, batch.mask_pad)):
-        pads = batch.mask_pad[:, None, ::4, ::4].expand_as(mine)
-        close(mine.float().masked_fill(pads, 0), theirs.masked_fill(pads, 0), tol=0.05)
+    for output, expected in zip(half, model(batch.pictures, batch.mask_pad)):
+        pads = batch.mask_pad[:, None, ::4, ::4].expand_as(output)
+        close(output.float().masked_fill(pads, 0), expected.masked_fill(pads, 0), tol=0.05)
     close(loss, detector_loss(model, batch)[0], tol=0.05)
 
 

@@ -31,14 +31,14 @@ class Detector(nn.Module, HubModel, pipeline_tag="object-detection", tags=("dete
         self,
         num_classes: int,
         channels: int = 3,  # of a picture: 1 or 3
-        widths: Sequence[int] = (32, 64, 96),  # of the stages, as of `ImageClassifier`
+        widths: Sequence[int] = (32, 64, 96),  # of the stages, as for `ImageClassifier`
         depths: Sequence[int] = (2, 2, 2),
         width: int = 48,  # channels of the pyramid's map, even
         stem: str = "conv",  # "conv" or "patch"
-        patch: int = 4,  # pixels of a position's side
+        patch: int = 4,  # pixels along a position's side
         unit: str = "sru",  # "sru", "lstm", "gru" or "conv"
         local: bool = True,  # a depthwise 3x3 convolution before each pair of scans
-        drop_path: float = 0.0,  # of the last block, in training
+        drop_path: float = 0.0,  # rate of the last block, in training
         mean: Sequence[float] | None = None,  # of each channel in the training data, from 0 to 1; None: 0
         std: Sequence[float] | None = None,  # None: 1
     ):
@@ -66,38 +66,38 @@ class Detector(nn.Module, HubModel, pipeline_tag="object-detection", tags=("dete
         return tuple(a.permute(2, 3, 0, 1) for a in maps)
 
 # %% ../../nbs/16b_models.detector.ipynb #73834261
-ALPHA = 0.54  # of half a box's sides: how far its heat reaches
+ALPHA = 0.54  # how far a box's heat reaches, as a fraction of half its sides
 
 
 class Targets(NamedTuple):
-    "What the boxes of pictures ask of a detector."
+    "What a detector is to predict for the boxes of pictures."
 
     heat: torch.Tensor  # (B, K, H, W) from 0 to 1
-    blind: torch.Tensor  # (B, K, H, W) bool: in a box that is to be ignored
-    picture: torch.Tensor  # (M,): which picture a position that learns distances is in
-    place: torch.Tensor  # (M,): its number there
+    blind: torch.Tensor  # (B, K, H, W) bool: in an ignored box
+    picture: torch.Tensor  # (M,): the picture of each position that learns distances
+    place: torch.Tensor  # (M,): the position's index there
     box: torch.Tensor  # (M, 4) left, top, right, bottom in pixels
     weight: torch.Tensor  # (M,): adds up to 1 in each picture
 
 # %% ../../nbs/16b_models.detector.ipynb #fe6bcada
 def highest(
     values: torch.Tensor,  # (N, M), at least 0
-    row: torch.Tensor,  # (N,) of whole numbers below `rows`
+    row: torch.Tensor,  # (N,) integers below `rows`
     rows: int,
-) -> torch.Tensor:  # (rows, M); 0 where there is none
-    "In each column the highest of those values that belong to a row."
+) -> torch.Tensor:  # (rows, M); 0 for a row without values
+    "For each row and column, the highest of the values that belong to the row."
     return values.new_zeros(rows, values.shape[1]).scatter_reduce(0, row[:, None].expand_as(values), values, "amax")
 
 
 def box_targets(
-    boxes: Sequence[torch.Tensor],  # of each picture (n, 6): left, top, right, bottom, class, ignored
+    boxes: Sequence[torch.Tensor],  # for each picture (n, 6): left, top, right, bottom, class, ignored
     num_classes: int,
     size: tuple[int, int],  # H, W in positions
-    stride: int,  # pixels of a position's side
+    stride: int,  # pixels along a position's side
 ) -> Targets:
-    "Heat and distances as they should be."
+    "The target heat and distances."
     (H, W), rows = size, torch.cat(list(boxes)).float()
-    which = torch.repeat_interleave(torch.tensor([len(own) for own in boxes])).to(rows.device)
+    which = torch.repeat_interleave(torch.tensor([len(part) for part in boxes])).to(rows.device)
     area = (rows[:, 2:4] - rows[:, :2]).prod(1)
     order = area.argsort(descending=True, stable=True)
     rows, which, area = rows[order], which[order], area[order]
@@ -116,12 +116,12 @@ def box_targets(
     rank = torch.arange(1, len(rows) + 1, device=rows.device)[:, None] * ((bell > 0) & learned[:, None])
     owner = highest(rank, which, len(boxes))  # the smallest box
     picture, place = owner.nonzero(as_tuple=True)
-    own = owner[picture, place] - 1
-    weight = bell[own, place]
-    weight = weight / weight.new_zeros(len(rows)).index_add(0, own, weight)[own] * area[own].log1p()
+    index = owner[picture, place] - 1
+    weight = bell[index, place]
+    weight = weight / weight.new_zeros(len(rows)).index_add(0, index, weight)[index] * area[index].log1p()
     weight = weight / weight.new_zeros(len(boxes)).index_add(0, picture, weight)[picture]
     shape = (len(boxes), num_classes, H, W)
-    return Targets(heat.view(shape), blind.view(shape) > 0, picture, place, rows[own, :4], weight)
+    return Targets(heat.view(shape), blind.view(shape) > 0, picture, place, rows[index, :4], weight)
 
 # %% ../../nbs/16b_models.detector.ipynb #6747ba19
 def overlaps(
@@ -132,15 +132,15 @@ def overlaps(
     def area(first, last):
         return (last - first).clamp(min=0).prod(1)
 
-    both = area(torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:]))
-    union = area(a[:, :2], a[:, 2:]) + area(b[:, :2], b[:, 2:]) - both
+    intersection = area(torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:]))
+    union = area(a[:, :2], a[:, 2:]) + area(b[:, :2], b[:, 2:]) - intersection
     hull = area(torch.minimum(a[:, :2], b[:, :2]), torch.maximum(a[:, 2:], b[:, 2:]))
-    return both / union, both / union - (hull - union) / hull
+    return intersection / union, intersection / union - (hull - union) / hull
 
 
 def boxes_at(
     distances: torch.Tensor,  # (M, 4) to the left, top, right, bottom
-    place: torch.Tensor,  # (M,): number of the position
+    place: torch.Tensor,  # (M,): index of the position
     columns: int,  # positions in a row
     stride: int,
 ) -> torch.Tensor:  # (M, 4) left, top, right, bottom in pixels
@@ -157,8 +157,8 @@ def heat_losses(
     "The focal loss of each picture, summed over its positions."
     p, y = logits.sigmoid(), targets.heat
     losses = -torch.where(y == 1, (1 - p) ** 2 * F.logsigmoid(logits), (1 - y) ** 4 * p**2 * F.logsigmoid(-logits))
-    unasked = targets.blind & (y < 1)
-    return losses.masked_fill(unasked if pads is None else unasked | pads[:, None], 0).flatten(1).sum(1)
+    blind = targets.blind & (y < 1)
+    return losses.masked_fill(blind if pads is None else blind | pads[:, None], 0).flatten(1).sum(1)
 
 # %% ../../nbs/16b_models.detector.ipynb #8e172ece
 def detector_loss(
@@ -177,8 +177,8 @@ def detector_loss(
     counts = heat.new_tensor([max(1, int((boxes[:, 5] == 0).sum())) for boxes in batch.boxes])
     at = targets.picture, slice(None), targets.place
     iou, giou = overlaps(boxes_at(distances.flatten(2)[at], targets.place, logits.shape[3], stride), targets.box)
-    judged = F.binary_cross_entropy_with_logits(overlap.flatten(2)[at][:, 0], iou.detach(), reduction="none")
-    boxes = (targets.weight * (box_weight * (1 - giou) + overlap_weight * judged)).sum()
+    overlap_losses = F.binary_cross_entropy_with_logits(overlap.flatten(2)[at][:, 0], iou.detach(), reduction="none")
+    boxes = (targets.weight * (box_weight * (1 - giou) + overlap_weight * overlap_losses)).sum()
     return (heat / counts).mean() + boxes / len(pictures), None, len(pictures)
 
 # %% ../../nbs/16b_models.detector.ipynb #6f5b4143
@@ -188,43 +188,43 @@ def read_boxes(
     sizes: torch.Tensor,  # (B, 2): height and width of each picture in pixels
     least_score: float = 0.0,
     boxes: int = 100,  # at most, of a picture
-) -> list[torch.Tensor]:  # of each picture (m, 6): left, top, right, bottom, score, class; highest scores first
+) -> list[torch.Tensor]:  # for each picture (m, 6): left, top, right, bottom, score, class; highest scores first
     "The boxes at the local maxima of the heat."
     heat, distances, overlap = (a.float() for a in maps)
     score = (heat.sigmoid() * overlap.sigmoid()).sqrt().masked_fill(F.max_pool2d(heat, 3, 1, 1) > heat, 0)
     best, columns, positions = score.flatten(1).topk(min(boxes, score[0].numel())), heat.shape[3], heat[0, 0].numel()
-    found = []
+    results = []
     for values, index, side, (height, width) in zip(*best, distances.flatten(2), sizes.tolist()):
-        kept = (values >= least_score) & (values > 1e-4)
-        values, own, place = values[kept], index[kept] // positions, index[kept] % positions
-        around = boxes_at(side[:, place].t(), place, columns, stride).clamp(min=0)
-        around = torch.minimum(around, around.new_tensor([width, height, width, height]))
-        found.append(torch.cat([around, values[:, None], own[:, None]], 1))
-    return found
+        keep = (values >= least_score) & (values > 1e-4)
+        values, classes, place = values[keep], index[keep] // positions, index[keep] % positions
+        corners = boxes_at(side[:, place].t(), place, columns, stride).clamp(min=0)
+        corners = torch.minimum(corners, corners.new_tensor([width, height, width, height]))
+        results.append(torch.cat([corners, values[:, None], classes[:, None]], 1))
+    return results
 
 # %% ../../nbs/16b_models.detector.ipynb #6a913940
 @torch.no_grad()
 def predict_boxes(
     model: nn.Module,
     batches: Iterable,  # with pictures, mask_pad and indices
-    sizes: np.ndarray | None = None,  # (N, 2): height and width of the files, in whose pixels boxes are; None: as read
+    sizes: np.ndarray | None = None,  # (N, 2): height and width of the files, whose pixels boxes are in; None: as read
     least_score: float = 0.0,
     boxes: int = 100,
-    gather: Callable[[list], list] = list,  # puts the answers of several processes together
-) -> dict[int, np.ndarray]:  # index of a picture -> (m, 6), as of `read_boxes`; each picture once, in order
+    gather: Callable[[list], list] = list,  # joins the answers of several processes
+) -> dict[int, np.ndarray]:  # index of a picture -> (m, 6), as from `read_boxes`; each picture once, in order
     "The boxes that a detector finds in many pictures, in evaluation mode."
-    device, found = next(model.parameters()).device, {}
+    device, detections = next(model.parameters()).device, {}
     with evaluating(model):
         for batch in batches:
             pads = batch.mask_pad
-            seen = torch.tensor([batch.pictures.shape[2:]] * len(batch.pictures)) if pads is None else \
+            shapes = torch.tensor([batch.pictures.shape[2:]] * len(batch.pictures)) if pads is None else \
                 torch.stack([(~pads).any(2).sum(1), (~pads).any(1).sum(1)], 1)
             maps = model(batch.pictures.to(device), pads if pads is None else pads.to(device))
-            for i, size, rows in zip(batch.indices, seen, read_boxes(maps, model.stride, seen, least_score, boxes)):
-                found[int(i)] = rows.cpu().numpy()
+            for i, size, rows in zip(batch.indices, shapes, read_boxes(maps, model.stride, shapes, least_score, boxes)):
+                detections[int(i)] = rows.cpu().numpy()
                 if sizes is not None:
-                    found[int(i)][:, :4] *= np.tile(np.divide(sizes[i], size.numpy())[::-1], 2)
-    return dict(sorted(gather(list(found.items()))))
+                    detections[int(i)][:, :4] *= np.tile(np.divide(sizes[i], size.numpy())[::-1], 2)
+    return dict(sorted(gather(list(detections.items()))))
 
 # %% ../../nbs/16b_models.detector.ipynb #01779ab8
 def detect(
@@ -232,7 +232,7 @@ def detect(
     picture: str | Path | np.ndarray,  # a file, or (H, W, C) uint8
     least_score: float = 0.5,
     boxes: int = 100,  # at most
-    size: Sequence[int] | None = None,  # H, W to which it is brought; None: what the model's folder says, or as it is
+    size: Sequence[int] | None = None,  # H, W to which it is resized; None: as the model's folder says, or not at all
 ) -> np.ndarray:  # (m, 6): left, top, right, bottom in the picture's pixels, score, class; highest scores first
     "The boxes in a picture."
     channels = model.pyramid.backbone.input.channels
@@ -245,15 +245,15 @@ def detect(
         raise ValueError(f"picture is {getattr(picture, 'dtype', type(picture).__name__)} of shape "
                          f"{getattr(picture, 'shape', None)}, expected a file, or uint8 of shape (H, W, {channels})")
     check_finite(least_score=least_score, most=1)
-    whole, size = picture.shape[:2], size or (model.vocab or {}).get("size") or picture.shape[:2]
+    file_size, size = picture.shape[:2], size or (model.vocab or {}).get("size") or picture.shape[:2]
     pixels = torch.tensor(picture, device=next(model.parameters()).device).permute(2, 0, 1)[None]
-    if tuple(size) != whole:
+    if tuple(size) != file_size:
         pixels = F.interpolate(pixels, tuple(size), mode="bilinear", antialias=True)
     with evaluating(model), torch.no_grad():
         maps = model(pixels)
-    found = read_boxes(maps, model.stride, torch.tensor([size]), least_score, check_whole("boxes", boxes, 1))
-    rows = found[0].cpu().numpy()
-    rows[:, :4] *= np.tile(np.divide(whole, size)[::-1], 2)
+    detections, = read_boxes(maps, model.stride, torch.tensor([size]), least_score, check_whole("boxes", boxes, 1))
+    rows = detections.cpu().numpy()
+    rows[:, :4] *= np.tile(np.divide(file_size, size)[::-1], 2)
     return rows
 
 # %% ../../nbs/16b_models.detector.ipynb #972a0b37
@@ -265,7 +265,7 @@ def draw_boxes(
     matches: Sequence[np.ndarray] | None = None,  # (m,) each, as from `metrics.match_boxes`
     columns: int = 4,
 ):  # a matplotlib figure
-    "Pictures with their boxes; dashed the truth, with matches what was missed, hits then in green, others in red."
+    "Pictures with their boxes, the truth dashed; with matches only what was missed, hits in green, others in red."
     import matplotlib.pyplot as plt
 
     rows = -(-len(pictures) // columns)
@@ -274,16 +274,16 @@ def draw_boxes(
         axis.axis("off")
     for i, (axis, picture) in enumerate(zip(axes.flat, pictures)):
         axis.imshow(picture, cmap="gray", vmin=0, vmax=255)
-        own = np.full(len(found[i]), -3) if matches is None else matches[i]
+        indices = np.full(len(found[i]), -3) if matches is None else matches[i]
         marks = [] if truth is None else [(row, "white", "--", row[4], "") for j, row in enumerate(truth[i])
-                                          if not row[5] and j not in own]
+                                          if not row[5] and j not in indices]
         marks += [(row, {-3: f"C{int(row[5]) % 10}", -2: "gold", -1: "red"}.get(int(match), "lime"), "-", row[5],
-                   f" {row[4]:.2f}") for row, match in zip(found[i], own)]
+                   f" {row[4]:.2f}") for row, match in zip(found[i], indices)]
         for (left, top, right, bottom, *_), colour, line, k, score in marks:
             axis.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color=colour,
                                          linestyle=line, linewidth=1))
             axis.text(left, top, (classes[int(k)] if len(classes) else str(int(k))) + score, color=colour, size=6)
-    plt.close(figure)  # shown by whoever displays it, not twice
+    plt.close(figure)  # so that a notebook does not show it twice
     return figure
 
 # %% ../../nbs/16b_models.detector.ipynb #2599d333
