@@ -20,7 +20,7 @@ LINES = tuple(" ".join(some_text(seed, 300).split()) for seed in range(3))
 
 
 def bert_like(size=300):
-    "A tokenizer with special tokens around a text, unused ones among its tokens, a limit and pads."
+    "A tokenizer with special tokens around a text, unused ones among its tokens, a limit and padding."
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[unused1]", "[unused2]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -70,8 +70,8 @@ def test_other_kinds_of_tokenizers_lose_their_special_tokens_too(kind):
     tokenizer.pre_tokenizer = {"BPE": pre_tokenizers.ByteLevel(), "Unigram": pre_tokenizers.Metaspace(),
                                "WordLevel": pre_tokenizers.Whitespace()}[kind]
     trainer = {"BPE": trainers.BpeTrainer, "Unigram": trainers.UnigramTrainer, "WordLevel": trainers.WordLevelTrainer}
-    more = {"unk_token": "<unk>"} if kind == "Unigram" else {}
-    tokenizer.train_from_iterator(LINES, trainer[kind](vocab_size=200, show_progress=False, **more,
+    options = {"unk_token": "<unk>"} if kind == "Unigram" else {}
+    tokenizer.train_from_iterator(LINES, trainer[kind](vocab_size=200, show_progress=False, **options,
                                                        special_tokens=["<s>", "<pad>", "</s>", "<unk>"]))
     tokenizer.add_special_tokens(["<mask>"]), tokenizer.add_tokens(["two words"])
     before = tokenizer.encode(LINES[0] + " two words", add_special_tokens=False).tokens
@@ -91,16 +91,16 @@ def test_with_the_tokens_seen_texts_are_cut_as_with_all(kind):
         tokenizer = Tokenizer({"BPE": models.BPE, "Unigram": models.Unigram}[kind]())
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace() if kind == "Unigram" else pre_tokenizers.ByteLevel()
         trainer = trainers.UnigramTrainer if kind == "Unigram" else trainers.BpeTrainer
-        more = {"unk_token": "<unk>", "special_tokens": ["<unk>"]} if kind == "Unigram" else {}
-        tokenizer.train_from_iterator(LINES, trainer(vocab_size=200, show_progress=False, **more))
+        options = {"unk_token": "<unk>", "special_tokens": ["<unk>"]} if kind == "Unigram" else {}
+        tokenizer.train_from_iterator(LINES, trainer(vocab_size=200, show_progress=False, **options))
     size = tokenizer.get_vocab_size()
     table = torch.randn(size, 4, generator=torch.Generator().manual_seed(0))
     teacher, texts = Teacher(lambda ids, mask: (table[ids], None), tokenizer), [LINES[0][:40], LINES[1][:50]]
-    small, whole = distill(teacher, texts=texts, keep="seen"), distill(teacher)
-    assert small.tokenizer.get_vocab_size() < whole.tokenizer.get_vocab_size()
+    small, full = distill(teacher, texts=texts, keep="seen"), distill(teacher)
+    assert small.tokenizer.get_vocab_size() < full.tokenizer.get_vocab_size()
     for text in texts:
-        assert small.tokenizer.encode(text).tokens == whole.tokenizer.encode(text).tokens
-    close(small.encode(texts), whole.encode(texts), 1e-5)
+        assert small.tokenizer.encode(text).tokens == full.tokenizer.encode(text).tokens
+    close(small.encode(texts), full.encode(texts), 1e-5)
     with raises(ValueError, "expected a list of texts, not empty"):
         distill(teacher, keep="seen")
 
@@ -130,24 +130,24 @@ def test_components_are_those_of_a_singular_value_decomposition():
     x = torch.randn(60, 6, generator=torch.Generator().manual_seed(2)).double()
     u, values, _ = torch.linalg.svd(x - x.mean(0), full_matrices=False)
     close(principal_components(x, 4).abs(), (u * values)[:, :4].abs().float(), 1e-5)
-    kept = principal_components(x, 0.8)
-    share = kept.var(0).sum() / (x - x.mean(0)).var(0).sum()
-    assert share >= 0.8 > (kept[:, :-1].var(0).sum() / x.var(0).sum())
+    scores = principal_components(x, 0.8)
+    fraction = scores.var(0).sum() / (x - x.mean(0)).var(0).sum()
+    assert fraction >= 0.8 > (scores[:, :-1].var(0).sum() / x.var(0).sum())
 
 
 def test_sif_counts_what_the_texts_hold():
     teacher, _ = plain()
-    whole, weighted = distill(teacher), distill(teacher, sif=1e-3, texts=["the the cat", "the"])
-    ratio = (weighted.token_vectors() / whole.token_vectors())[:, 0]
-    ids = {word: whole.tokenizer.token_to_id(word) for word in ("the", "cat", "end")}
+    plain_model, weighted = distill(teacher), distill(teacher, sif=1e-3, texts=["the the cat", "the"])
+    ratio = (weighted.token_vectors() / plain_model.token_vectors())[:, 0]
+    ids = {word: plain_model.tokenizer.token_to_id(word) for word in ("the", "cat", "end")}
     expected = torch.tensor([1e-3 / (1e-3 + 0.75), 1e-3 / (1e-3 + 0.25), 1.0])
     close(torch.stack([ratio[i] for i in ids.values()]), expected, 1e-4)
-    zipf = (distill(teacher, sif=1e-3).token_vectors() / whole.token_vectors())[:, 0]
+    zipf = (distill(teacher, sif=1e-3).token_vectors() / plain_model.token_vectors())[:, 0]
     assert (zipf.diff() > 0).all()
 
 # %% ../nbs/17a_models.distill.ipynb #8f127ee7
 def tuning_case():
-    "A model of random vectors, texts, and what another such model makes of them."
+    "A model of random vectors, texts, and another such model's vectors for them."
     lines = [" ".join(some_text(seed, 12).split()) for seed in range(400)]
     tokenizer = bert_like()
     tables = torch.randn(2, tokenizer.get_vocab_size(), 6, generator=torch.Generator().manual_seed(1))

@@ -33,7 +33,7 @@ KINDS = {  # model, pre-tokenizer, normalizer, trainer
 
 @cache
 def train_tokenizer(kind, lines, size=400):
-    "A small tokenizer of each kind that encoders have, from a tuple of lines."
+    "A small tokenizer of a kind that encoders use, trained on a tuple of lines."
     model, pre_tokenizer, normalizer, trainer = KINDS[kind]
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer, tokenizer.normalizer = pre_tokenizer, normalizer
@@ -72,12 +72,12 @@ def test_words_have_the_ids_of_the_tokenizer(kind, size):
 
 
 def test_a_tokenizer_that_looks_beyond_a_word_reads_whole_texts():
-    whole = [copy.deepcopy(train_tokenizer("WordPiece", LINES)) for _ in range(4)]
-    whole[0].add_tokens(["the cat"])
-    whole[1].normalizer = normalizers.Replace("a ", "b")
-    whole[2].pre_tokenizer = None
-    whole[3].pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
-    for tokenizer in whole:
+    variants = [copy.deepcopy(train_tokenizer("WordPiece", LINES)) for _ in range(4)]
+    variants[0].add_tokens(["the cat"])
+    variants[1].normalizer = normalizers.Replace("a ", "b")
+    variants[2].pre_tokenizer = None
+    variants[3].pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    for tokenizer in variants:
         table = TokenTable(tokenizer)
         ids, ends = table(MESSY)
         assert table.rule is None and not table.places
@@ -215,13 +215,13 @@ def write_foreign(folder, layout, model):
     "A folder as model2vec or sentence-transformers writes it."
     at = folder / "0_StaticEmbedding" if layout == "nested" else folder
     at.mkdir(parents=True, exist_ok=True)
-    own = layout == "model2vec"
-    save_file({"embeddings" if own else "embedding.weight": model.vectors}, at / "model.safetensors")
+    is_model2vec = layout == "model2vec"
+    save_file({"embeddings" if is_model2vec else "embedding.weight": model.vectors}, at / "model.safetensors")
     tokenizer = copy.deepcopy(model.tokenizer)
     tokenizer.enable_truncation(300)
     tokenizer.enable_padding(length=12)
     tokenizer.save(str(at / "tokenizer.json"))
-    if own:
+    if is_model2vec:
         config = {"model_type": "model2vec", "normalize": True, "max_length": 300}
         (folder / "config.json").write_text(json.dumps(config))
     else:
@@ -263,8 +263,8 @@ def test_what_is_saved_is_what_both_libraries_read(tmp_path, variant, normalize)
     again = StaticModel.from_pretrained(model.save_pretrained(tmp_path / "a", license="mit", base_model="who/what"))
     texts = [text for text in LINES if text]
     assert (again.encode(MESSY) == model.encode(MESSY)).all() and repr(again) == repr(model)
-    theirs = np.stack([as_model2vec_reads(tmp_path / "a", text) for text in texts])
-    close(theirs.astype(np.float32), model.encode(texts), 1e-6)
+    expected = np.stack([as_model2vec_reads(tmp_path / "a", text) for text in texts])
+    close(expected.astype(np.float32), model.encode(texts), 1e-6)
     again.save_pretrained(tmp_path / "b", license="mit", base_model="who/what")
     for path in (tmp_path / "a").iterdir():
         if path.name not in ("README.md", "config.json"):  # the card has the folder's name
@@ -286,7 +286,7 @@ def test_a_save_that_ends_at_any_step_leaves_the_old_model_or_the_new(tmp_path, 
             def counted(*args, **options):
                 nonlocal calls
                 calls += 1
-                if calls >= step:  # a killed process does nothing any more, neither this nor what comes after
+                if calls >= step:  # a killed process does nothing more, neither this nor what comes after
                     raise Killed
                 return call(*args, **options)
             return counted
@@ -299,9 +299,9 @@ def test_a_save_that_ends_at_any_step_leaves_the_old_model_or_the_new(tmp_path, 
             except Killed:
                 pass
             ended = calls < step
-        found = StaticModel.from_pretrained(folder)
-        which = next(model for model in (old, new) if model.dim == found.dim)
-        assert torch.equal(found.vectors, which.vectors)
+        loaded = StaticModel.from_pretrained(folder)
+        which = next(model for model in (old, new) if model.dim == loaded.dim)
+        assert torch.equal(loaded.vectors, which.vectors)
         seen.append(which is new)
         if ended:
             break
@@ -310,7 +310,7 @@ def test_a_save_that_ends_at_any_step_leaves_the_old_model_or_the_new(tmp_path, 
 
 def test_a_damaged_folder_is_refused(tmp_path):
     folder = small().save_pretrained(tmp_path / "model")
-    whole = {path: path.read_bytes() for path in folder.iterdir()}
+    contents = {path: path.read_bytes() for path in folder.iterdir()}
     for name, change, message in (
             ("model.safetensors", lambda content: content[:-1], "model.safetensors is damaged"),
             ("model.safetensors", lambda content: content[:-1] + b"!", "model.safetensors is damaged"),
@@ -322,10 +322,10 @@ def test_a_damaged_folder_is_refused(tmp_path):
             ("config.json", lambda content: content[:-9], "config.json is damaged"),
             ("modules.json", lambda content: b'[{"kind": 1}]', "modules.json is damaged"),
             ("modules.json", lambda content: content.replace(b"Normalize", b"Transformer"), "another kind of encoder")):
-        (folder / name).unlink() if change is None else (folder / name).write_bytes(change(whole[folder / name]))
+        (folder / name).unlink() if change is None else (folder / name).write_bytes(change(contents[folder / name]))
         with raises(HubError, message):
             StaticModel.from_pretrained(folder)
-        (folder / name).write_bytes(whole[folder / name])
+        (folder / name).write_bytes(contents[folder / name])
     write_foreign(tmp_path, "model2vec", small())
     for name, message in (("layer.weight", "holds layer.weight, expected embeddings or embedding.weight"),
                           ("embeddings", f"{tmp_path}: vectors has 2 rows")):

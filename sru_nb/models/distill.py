@@ -43,7 +43,7 @@ POOLINGS = "mean", "last", "first", "pooler"
 
 
 class Teacher(NamedTuple):
-    "An encoder: how it runs, its tokenizer, and what of its states is a text's vector."
+    "An encoder: how it runs, its tokenizer, and how its states are pooled into a text's vector."
 
     run: Callable  # (ids (B, L), mask (B, L), both int64 tensors) -> states (B, L, d), pooler's output (B, d) or None
     tokenizer: Any  # tokenizers.Tokenizer
@@ -60,25 +60,25 @@ def run_batches(
     batch_size: int = 256,
     progress: bool = False,
 ) -> torch.Tensor:  # (rows, d) float32
-    "The vectors of texts given by ids, similar lengths together."
+    "The vectors of texts given as ids, batched by similar length."
     order, out = sorted(range(len(rows)), key=lambda i: len(rows[i])), [None] * len(rows)
     line = Progress(None if progress else "off")
     for first in range(0, len(order), batch_size):
-        places = order[first : first + batch_size]
-        lengths = torch.tensor([len(rows[i]) for i in places])
+        indices = order[first : first + batch_size]
+        lengths = torch.tensor([len(rows[i]) for i in indices])
         mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
         ids = torch.zeros_like(mask)
-        ids[mask.bool()] = torch.tensor([token for i in places for token in rows[i]])
+        ids[mask.bool()] = torch.tensor([token for i in indices for token in rows[i]])
         with torch.no_grad():
             states, pooled = teacher.run(ids, mask)
         mask, lengths = mask.to(states.device), lengths.to(states.device)
         if pooling == "pooler" and pooled is None:
             raise ValueError(f"pooling='pooler', but {teacher.name or 'the teacher'} has no such output")
-        each = torch.arange(len(ids), device=states.device)
+        all_rows = torch.arange(len(ids), device=states.device)
         vectors = {"mean": lambda: (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True),
-                   "last": lambda: states[each, lengths - 1], "first": lambda: states[:, 0],
+                   "last": lambda: states[all_rows, lengths - 1], "first": lambda: states[:, 0],
                    "pooler": lambda: pooled}[pooling]().float().cpu()
-        for i, vector in zip(places, vectors):
+        for i, vector in zip(indices, vectors):
             out[i] = vector
         if line.due():
             line.show(f"{first:,} of {len(rows):,} tokens")
@@ -104,14 +104,14 @@ def encode(
     if limit is not None:
         tokenizer.enable_truncation(check_whole("max_length", limit, 1))
     rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
-    whole = [i for i, row in enumerate(rows) if row]
+    filled = [i for i, row in enumerate(rows) if row]
     pooling = check_choice("pooling", self.pooling if pooling is None else pooling, POOLINGS)
-    if not whole:  # its size is known from a text that has tokens
-        rows, whole = [*rows, [0]], [len(rows)]
-    vectors = run_batches(self, [rows[i] for i in whole], pooling, check_whole("batch_size", batch_size, 1), progress)
-    found = torch.zeros(len(rows), vectors.shape[1])
-    found[whole] = F.normalize(vectors, dim=1) if normalize else vectors
-    return found[: len(texts)].numpy()
+    if not filled:  # only a text with tokens tells the size of the vectors
+        rows, filled = [*rows, [0]], [len(rows)]
+    vectors = run_batches(self, [rows[i] for i in filled], pooling, check_whole("batch_size", batch_size, 1), progress)
+    out = torch.zeros(len(rows), vectors.shape[1])
+    out[filled] = F.normalize(vectors, dim=1) if normalize else vectors
+    return out[: len(texts)].numpy()
 
 # %% ../../nbs/17a_models.distill.ipynb #a9254c4c
 def import_for(teacher, name: str, extra: str):
@@ -125,7 +125,7 @@ def import_for(teacher, name: str, extra: str):
 def read_pooling(
     read,  # as from `file_reader`
 ) -> tuple[str, str]:  # folder of the network, as in "0_Transformer"; its pooling
-    "What modules.json and the configuration of the pooling say."
+    "The folder and the pooling named by modules.json and the configuration of the pooling."
     modules = json.loads(read("modules.json", optional=True) or b"[]")
     kinds = {module["type"].rpartition(".")[2]: module["path"] for module in modules}
     if others := kinds.keys() - {"Transformer", "Pooling", "Normalize"}:
@@ -134,8 +134,8 @@ def read_pooling(
     config = json.loads(read(f"{kinds['Pooling']}/config.json")) if "Pooling" in kinds else {}
     named = {"cls": "first", "lasttoken": "last", "mean": "mean"}
     flags = {"pooling_mode_cls_token": "first", "pooling_mode_lasttoken": "last", "pooling_mode_mean_tokens": "mean"}
-    found = [pooling for flag, pooling in flags.items() if config.get(flag)] or [config.get("pooling_mode", "mean")]
-    return kinds.get("Transformer", ""), named.get(found[0], found[0])
+    poolings = [pooling for flag, pooling in flags.items() if config.get(flag)] or [config.get("pooling_mode", "mean")]
+    return kinds.get("Transformer", ""), named.get(poolings[0], poolings[0])
 
 # %% ../../nbs/17a_models.distill.ipynb #4a151c47
 def read_limit(
@@ -174,9 +174,9 @@ def load_transformers(source: str | Path, device: str | torch.device = "cpu") ->
 
     def run(ids, mask):
         ids, mask = ids.to(device), mask.to(device)
-        more = {"token_type_ids": torch.zeros_like(ids)} if has_types else {}
-        found = model(input_ids=ids, attention_mask=mask, **more)
-        return found.last_hidden_state, getattr(found, "pooler_output", None)
+        types = {"token_type_ids": torch.zeros_like(ids)} if has_types else {}
+        output = model(input_ids=ids, attention_mask=mask, **types)
+        return output.last_hidden_state, getattr(output, "pooler_output", None)
 
     tokenizer, name = import_tokenizers().Tokenizer.from_str(content.decode()), source
     if Path(source).exists():
@@ -199,9 +199,9 @@ def load_onnx(path: str | Path) -> Teacher:
                        "token_type_ids alone")
 
     def run(ids, mask):
-        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
-        found = [torch.from_numpy(a) for a in session.run(None, {name: given[name].numpy() for name in names})]
-        return next(a for a in found if a.ndim == 3), next((a for a in found if a.ndim == 2), None)
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+        outputs = [torch.from_numpy(a) for a in session.run(None, {name: inputs[name].numpy() for name in names})]
+        return next(a for a in outputs if a.ndim == 3), next((a for a in outputs if a.ndim == 2), None)
 
     limit = read_limit(file_reader(tokenizer.parent, None))
     return Teacher(run, import_tokenizers().Tokenizer.from_file(str(tokenizer)), "mean", path.stem, limit,
@@ -219,13 +219,13 @@ def load_teacher(
 
 # %% ../../nbs/17a_models.distill.ipynb #144fa11e
 def check_vocabulary(vocabulary: Iterable[str]) -> list[str]:
-    "Refuse words that are empty or there twice."
+    "Refuse words that are empty or repeated."
     words = list(vocabulary)
     for i, word in enumerate(words):
         if not isinstance(word, str) or not word.strip():
             raise ValueError(f"vocabulary[{i}]={word!r}, expected a word or a phrase")
-    if twice := [word for word, count in Counter(words).items() if count > 1]:
-        raise ValueError(f"vocabulary: {twice[0]!r} is there {words.count(twice[0])} times, expected it once")
+    if repeated := [word for word, count in Counter(words).items() if count > 1]:
+        raise ValueError(f"vocabulary: {repeated[0]!r} is there {words.count(repeated[0])} times, expected it once")
     return words
 
 
@@ -234,22 +234,22 @@ def kept_tokens(
     remove: str | None,  # a regular expression that whole tokens match
     seen: set[str] | None = None,  # the tokens that stay, beside single characters; None: all
 ) -> tuple[list[str], str | None]:  # tokens by their ids; which of them is the unknown one
-    "The tokens that a static model has a use for."
-    state, known = json.loads(tokenizer.to_str()), tokenizer.get_vocab()
+    "The tokens that a static model can use."
+    state, vocab = json.loads(tokenizer.to_str()), tokenizer.get_vocab()
     unk = state["model"].get("unk_token")
-    if (number := state["model"].get("unk_id")) is not None:
-        unk = tokenizer.id_to_token(number)
-    kept = {unk, (state["padding"] or {}).get("pad_token"), "[PAD]", "<pad>"}
-    special = {token["content"] for token in state["added_tokens"] if token["special"]} - kept
+    if (unk_id := state["model"].get("unk_id")) is not None:
+        unk = tokenizer.id_to_token(unk_id)
+    needed = {unk, (state["padding"] or {}).get("pad_token"), "[PAD]", "<pad>"}
+    special = {token["content"] for token in state["added_tokens"] if token["special"]} - needed
     try:
         pattern = re.compile(remove) if remove else None
     except re.error as error:
         raise ValueError(f"remove={remove!r}, expected a regular expression: {error}") from error
-    seen = {*known} if seen is None else closed(state["model"], known, seen)
-    tokens = [token for token in sorted(known, key=known.get) if token not in special and
-              (token in kept or token in seen and not (pattern and pattern.fullmatch(token)))]
-    if not {*tokens} - kept:
-        raise ValueError(f"remove={remove!r}: of {len(known)} tokens none is left, expected some")
+    seen = {*vocab} if seen is None else closed(state["model"], vocab, seen)
+    tokens = [token for token in sorted(vocab, key=vocab.get) if token not in special and
+              (token in needed or token in seen and not (pattern and pattern.fullmatch(token)))]
+    if not {*tokens} - needed:
+        raise ValueError(f"remove={remove!r}: of {len(vocab)} tokens none is left, expected some")
     return tokens, unk
 
 # %% ../../nbs/17a_models.distill.ipynb #7fa7aaee
@@ -258,7 +258,7 @@ def closed(
     known: Iterable[str],  # its tokens
     seen: set[str],
 ) -> set[str]:
-    "Tokens with those that they are merged from, and all single characters: what a smaller tokenizer needs."
+    "Tokens, those that they are merged from, and all single characters: what a smaller tokenizer needs."
     prefix = model.get("continuing_subword_prefix") or ""
     seen = seen | {token for token in known if len(token.removeprefix(prefix).lstrip("\u2581")) <= 1}
     for pair in reversed(model.get("merges", [])):
@@ -272,7 +272,7 @@ def student_tokenizer(
     vocabulary: Sequence[str] = (),  # further words and phrases
     remove: str | None = None,  # a regular expression that whole tokens match
     seen: set[str] | None = None,  # as in `kept_tokens`
-) -> tuple[Any, list[int | str]]:  # tokenizer; of each of its tokens the teacher's id, or the word
+) -> tuple[Any, list[int | str]]:  # tokenizer; for each of its tokens the teacher's id, or the word
     "The tokenizer of a static model."
     state, library = json.loads(tokenizer.to_str()), import_tokenizers()
     model, known, (tokens, unk) = state["model"], tokenizer.get_vocab(), kept_tokens(tokenizer, remove, seen)
@@ -306,7 +306,7 @@ def add_words(
     vocabulary: Iterable[str],
     known: set[str],  # tokens
 ) -> tuple[list[str], list[str]]:  # words as the tokenizer sees them; phrases
-    "What of a vocabulary is new."
+    "The new words and phrases of a vocabulary."
     words, phrases = {}, {}
     for word in check_vocabulary(vocabulary):
         plain = tokenizer.normalizer.normalize_str(word).strip() if tokenizer.normalizer else word.strip()
@@ -322,23 +322,23 @@ def add_words(
 # %% ../../nbs/17a_models.distill.ipynb #4bf7631c
 def principal_components(
     x: torch.Tensor,  # (n, d)
-    keep: int | float,  # how many, or the share of the variance that they have together
+    keep: int | float,  # how many, or the fraction of the variance that they explain together
 ) -> torch.Tensor:  # (n, k) float32
-    "Rows without their mean along the first axes of their covariance; the largest of a column in size is positive."
+    "Centred rows along the first axes of their covariance; the largest entry of a column, in size, is positive."
     x = x.double() - x.double().mean(0)
     variances, axes = torch.linalg.eigh(x.T @ x / max(len(x) - 1, 1))
     variances, axes = variances.flip(0).clamp(min=0), axes.flip(1)
     if isinstance(keep, float):
-        shares = variances.cumsum(0) / variances.sum()
-        keep = min(int((shares < keep).sum()) + 1, len(shares))
+        fractions = variances.cumsum(0) / variances.sum()
+        keep = min(int((fractions < keep).sum()) + 1, len(fractions))
     scores = x @ axes[:, : int(keep)]
     largest = scores.gather(0, scores.abs().argmax(0, keepdim=True))
     return (scores * largest.sign()).float()
 
 
 def inverse_frequencies(
-    counts: Sequence[float],  # of each token, all in all above 0
-    a: float,  # the smaller, the less frequent tokens count
+    counts: Sequence[float],  # of each token, with a sum above 0
+    a: float,  # the smaller, the less weight for frequent tokens
 ) -> torch.Tensor:  # (tokens,)
     "The weights a / (a + p) of tokens with probability p."
     counts = torch.as_tensor(counts, dtype=torch.float64)
@@ -350,10 +350,10 @@ def distill(
     vocabulary: Iterable[str] = (),  # further words and phrases
     *,
     pooling: str | None = None,  # of POOLINGS; None: the teacher's own
-    dimensionality: int | float | None = None,  # by PCA: so many, or a share of the variance; None: no PCA
-    sif: float | None = None,  # a of SIF, as 1e-4; None: all tokens count alike
+    dimensionality: int | float | None = None,  # by PCA: a number, or a fraction of the variance; None: no PCA
+    sif: float | None = None,  # a of SIF, like 1e-4; None: all tokens count alike
     texts: Iterable[str] | None = None,  # in which SIF counts tokens; None: Zipf's law
-    keep: str = "all",  # tokens of the teacher, or those "seen" in texts, and single characters
+    keep: str = "all",  # "all" tokens of the teacher, or those "seen" in texts and single characters
     remove: str | None = r"\[unused\d+\]",  # tokens, by a regular expression
     normalize: bool = True,  # the vectors of texts get length 1
     batch_size: int = 256,  # tokens
@@ -393,21 +393,21 @@ def one_token_texts(
     tokenizer,  # of the teacher
     sources: Sequence[int | str],  # ids of tokens, or words
 ) -> list[list[int]]:
-    "The ids of texts that are one token or word, with the special tokens that the teacher expects."
-    own = type(tokenizer).from_str(tokenizer.to_str())
-    own.no_truncation(), own.no_padding()
-    mask = own.encode("a").special_tokens_mask
+    "The ids of texts of one token or word, with the special tokens that the teacher expects."
+    copy = type(tokenizer).from_str(tokenizer.to_str())
+    copy.no_truncation(), copy.no_padding()
+    mask = copy.encode("a").special_tokens_mask
     before = mask.index(0) if 0 in mask else len(mask)
-    ids, after = own.encode("a").ids, mask[::-1].index(0) if 0 in mask else 0
+    ids, after = copy.encode("a").ids, mask[::-1].index(0) if 0 in mask else 0
     first, last = ids[:before], ids[len(ids) - after :]
-    return [own.encode(source).ids if isinstance(source, str) else [*first, source, *last] for source in sources]
+    return [copy.encode(source).ids if isinstance(source, str) else [*first, source, *last] for source in sources]
 
 
 def pieces(
     texts: Iterable[str],
     size: int = 8192,
 ) -> Iterator[list[str]]:
-    "Texts of any number, so many at a time."
+    "Any number of texts, `size` at a time."
     texts = iter(texts)
     while piece := [*islice(texts, size)]:
         yield piece
@@ -417,7 +417,7 @@ def token_counts(
     tokenizer,
     texts: Iterable[str] | None,
 ) -> np.ndarray:  # (tokens,)
-    "How often tokens occur in texts; by Zipf's law without any."
+    "How often tokens occur in texts; without texts, by Zipf's law."
     size = tokenizer.get_vocab_size()
     if texts is None:
         return 1 / np.arange(2, size + 2)
@@ -448,7 +448,7 @@ def fit_linear(
     x: torch.Tensor,  # (n, d)
     y: torch.Tensor,  # (n, k)
 ) -> torch.Tensor:  # (d, k)
-    "Least squares with a little of a ridge: the map by which x comes nearest to y."
+    "Least squares with a small ridge penalty: the map that brings x nearest to y."
     gram = x.T @ x
     return torch.linalg.solve(gram + 1e-3 * gram.diagonal().mean() * torch.eye(len(gram)), x.T @ y)
 
@@ -468,12 +468,12 @@ def batch_of(
 def tune(
     model: StaticModel,
     texts: Iterable[str],
-    vectors,  # (texts, d): what the teacher makes of each text
+    vectors,  # (texts, d): the teacher's vector of each text
     *,
     epochs: int = 6,
     learning_rate: float = 5e-3,
     batch_size: int = 128,
-    held_out: float = 0.1,  # share of the texts by which the best epoch is chosen
+    held_out: float = 0.1,  # fraction of the texts on which the best epoch is chosen
     seed: int = 0,
 ) -> tuple[StaticModel, list[float]]:  # tuned; mean cosine on the held-out texts before each epoch and at the end
     "Train a static model's token vectors to give texts the vectors that a teacher gives them."
@@ -481,19 +481,19 @@ def tune(
     targets, rng = check_targets(texts, vectors), np.random.default_rng(seed)
     check_finite(0, above=True, learning_rate=learning_rate)
     order, count = rng.permutation(len(texts)), max(1, round(len(texts) * check_probability("held_out", held_out)))
-    held, own = order[:count], order[count:]
+    held, training = order[:count], order[count:]
     ids, ends = model.token_ids(texts)
     means = model.mean_vectors(ids, ends)
-    table = model.token_vectors() @ fit_linear(means[own], targets[own])
+    table = model.token_vectors() @ fit_linear(means[training], targets[training])
     table.requires_grad_()
     optimizer = torch.optim.SparseAdam([table], lr=learning_rate)
-    per_epoch = -(-len(own) // check_whole("batch_size", batch_size, 1))
+    per_epoch = -(-len(training) // check_whole("batch_size", batch_size, 1))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, per_epoch * check_whole("epochs", epochs)))
 
-    def cosines(places, sparse=False):
-        row, first = batch_of(ids, ends, places)
-        found = F.embedding_bag(row, table, first, mode="mean", sparse=sparse)
-        return F.cosine_similarity(found, targets[places], dim=1).mean()
+    def cosines(indices, sparse=False):
+        row, first = batch_of(ids, ends, indices)
+        outputs = F.embedding_bag(row, table, first, mode="mean", sparse=sparse)
+        return F.cosine_similarity(outputs, targets[indices], dim=1).mean()
 
     history, best = [], None
     for epoch in range(epochs + 1):
@@ -503,8 +503,8 @@ def tune(
             best = table.detach().clone()
         if epoch == epochs:
             break
-        for places in np.array_split(rng.permutation(own), per_epoch):
+        for indices in np.array_split(rng.permutation(training), per_epoch):
             optimizer.zero_grad()
-            (1 - cosines(places, sparse=True)).backward()
+            (1 - cosines(indices, sparse=True)).backward()
             optimizer.step(), schedule.step()
     return StaticModel(best, model.tokenizer, normalize=True, max_length=model.max_length, facts=model.facts), history

@@ -50,9 +50,9 @@ def word_rule(
     "What a space does to words that are tokenised one by one."
     cuts, kinds = steps(state["pre_tokenizer"]), [step["type"] for step in steps(state["normalizer"])]
     phrases = any(token["content"].split() != [token["content"]] for token in state["added_tokens"])
-    more = {"Punctuation", "Digits", *SPLITTERS}
+    allowed = {"Punctuation", "Digits", *SPLITTERS}
     if phrases or state["model"].get("dropout") or not cuts or not {*kinds} <= {*LOCAL} or \
-            not {step["type"] for step in cuts[1:]} <= more:
+            not {step["type"] for step in cuts[1:]} <= allowed:
         return None
     kind, first = cuts[0]["type"], cuts[0]
     if kind in SPLITTERS:
@@ -63,11 +63,11 @@ def word_rule(
 
 # %% ../../nbs/17_models.static.ipynb #364dbc2f
 SPACES = str.maketrans("\t\n\r", "   ")
-WORDS, LONGEST = 2**18, 64  # words that a table keeps, and characters of the longest
+WORDS, LONGEST = 2**18, 64  # most words that a table stores, and most characters of one
 
 
 class TokenTable:
-    "The token ids of texts: the tokenizer is asked for a word once."
+    "The token ids of texts; each word is tokenised once."
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class TokenTable:
         self.rule, self.added = word_rule(state), {token["id"] for token in state["added_tokens"]}
         self.unk = state["model"].get("unk_id") if "unk_id" in state["model"] else \
             self.tokenizer.token_to_id(state["model"].get("unk_token") or "")
-        self.size, self.lock, self.places = size, threading.Lock(), {}  # word -> its place
-        self.stored = np.zeros(1, np.int64), np.zeros(0, np.int64)  # the ids of place p: ids[starts[p] : starts[p + 1]]
+        self.size, self.lock, self.places = size, threading.Lock(), {}  # word -> its index
+        self.stored = np.zeros(1, np.int64), np.zeros(0, np.int64)  # the ids of word p: ids[starts[p] : starts[p + 1]]
 
     def split(self, text: str) -> list[str]:
-        "The words of a text, or the whole of it as one."
+        "The words of a text, or the whole text as one."
         if self.rule == "ends" and not text.isprintable():
             text = text.translate(SPACES)
         if text.isprintable() and self.rule:
@@ -92,7 +92,7 @@ class TokenTable:
         return [check_text("texts", text)]
 
     def is_word(self, word: str, ids: list[int]) -> bool:
-        "Whether these are the ids of a word wherever it stands."
+        "Whether a word has these ids wherever it occurs."
         if not word.isascii() and unicodedata.category(word[0]) in ("Mn", "Mc", "Me", "Lm", "Sk"):
             return False
         return self.rule == "ends" or word != "" and "\u2581" not in word and self.added.isdisjoint(ids)
@@ -102,8 +102,8 @@ class TokenTable:
 def learn(
     self: TokenTable,
     found: dict[str, list[int]],  # ids of words and of whole texts
-) -> set[str]:  # words that are none
-    "Keep the ids of words while there is room."
+) -> set[str]:  # those that are not words
+    "Store the ids of words while there is room."
     if self.rule is None:
         return set()
     words = {word: ids for word, ids in found.items() if " " not in word and word.isprintable()}
@@ -121,7 +121,7 @@ def extended(
     stored: tuple[np.ndarray, np.ndarray],  # starts, ids
     more: Iterable[list[int]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    "Arrays with further rows of ids behind."
+    "The arrays with more rows of ids appended."
     starts, ids = stored
     more = list(more)
     ends = np.cumsum(np.fromiter(map(len, more), np.int64, len(more))) + starts[-1]
@@ -134,7 +134,7 @@ def __call__(
     texts: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:  # ids in a row; ends: those of text i are ids[ends[i - 1] : ends[i]]
     "The tokenizer's ids of all texts."
-    parts, others = [self.split(text) for text in texts], {}  # others: ids of what the table does not keep
+    parts, others = [self.split(text) for text in texts], {}  # others: ids of what the table does not store
     while True:
         words = [*chain.from_iterable(parts)]
         places = np.fromiter(map(self.places.get, words, repeat(-1)), np.int64, len(words))
@@ -143,10 +143,10 @@ def __call__(
         new = [word for word in dict.fromkeys(missing) if word not in others]
         if not new:
             break
-        found = {word: encoding.ids for word, encoding in
-                 zip(new, self.tokenizer.encode_batch_fast(new, add_special_tokens=False))}
-        others |= found
-        if odd := self.learn(found):
+        new_ids = {word: encoding.ids for word, encoding in
+                   zip(new, self.tokenizer.encode_batch_fast(new, add_special_tokens=False))}
+        others |= new_ids
+        if odd := self.learn(new_ids):
             parts = [part if odd.isdisjoint(part) else [text] for text, part in zip(texts, parts)]
     if missing:
         order = {word: i for i, word in enumerate(dict.fromkeys(missing), len(starts) - 1)}
@@ -162,7 +162,7 @@ def keep_tokens(
     ids: np.ndarray,
     ends: np.ndarray,  # as from `TokenTable`
     max_length: int | None,  # of each text; None: all
-    unk: int | None,  # is left out, after the cut
+    unk: int | None,  # left out, after the cut
 ) -> tuple[np.ndarray, np.ndarray]:
     "The tokens of each text that count."
     lengths = np.diff(ends, prepend=0)
@@ -184,10 +184,10 @@ class StaticModel:
         tokenizer,  # tokenizers.Tokenizer
         *,
         weights=None,  # (tokens,): a token's vector is multiplied by its weight
-        mapping=None,  # (tokens,): the row of each token. None: the token's own number
+        mapping=None,  # (tokens,): the row of each token. None: the token's own id
         normalize: bool = True,  # the vectors of texts get length 1
         max_length: int | None = None,  # tokens of a text that count; None: all
-        facts: dict | None = None,  # what config.json shall say of the model's origin
+        facts: dict | None = None,  # what config.json says about the model's origin
     ):
         vectors = torch.as_tensor(vectors).detach().cpu()
         self.vectors = (vectors if vectors.dtype in DTYPES.values() else vectors.float()).contiguous()
@@ -210,7 +210,7 @@ class StaticModel:
         token: str | bool | None = None,
         **changes: Any,  # `normalize` and `max_length`, in place of the saved ones
     ) -> "StaticModel":
-        "A model of a folder or repository of model2vec, sentence-transformers or ours."
+        "A model from a folder or repository of model2vec, sentence-transformers or ours."
         if unknown := changes.keys() - {"normalize", "max_length"}:
             raise TypeError(f"{', '.join(sorted(unknown))}: expected normalize or max_length; `quantize` does the rest")
         read, where = file_reader(folder_or_repo, revision, cache_dir=cache_dir, force_download=force_download,
@@ -245,7 +245,7 @@ def tokenizer(self: StaticModel):  # tokenizers.Tokenizer without truncation or 
 
 @patch(prop=True)
 def dim(self: StaticModel) -> int:
-    "Numbers of a vector."
+    "Dimensions of a vector."
     return self.vectors.shape[1]
 
 
@@ -258,13 +258,13 @@ def __repr__(self: StaticModel) -> str:
 
 @patch
 def __reduce__(self: StaticModel):
-    "A pickle holds what the constructor takes; the table of words begins anew."
+    "A pickle holds what the constructor takes; the table of words starts empty."
     return rebuild, (self.vectors, self.tokenizer, self.weights, self.mapping, self.normalize, self.max_length,
                      self.facts)
 
 
 def rebuild(vectors, tokenizer, weights, mapping, normalize, max_length, facts) -> StaticModel:
-    "The model of a pickle."
+    "The model from a pickle."
     return StaticModel(vectors, tokenizer, weights=weights, mapping=mapping, normalize=normalize, max_length=max_length,
                        facts=facts)
 
@@ -272,7 +272,7 @@ def rebuild(vectors, tokenizer, weights, mapping, normalize, max_length, facts) 
 @patch
 def token_vectors(
     self: StaticModel,
-    ids: torch.Tensor | None = None,  # (n,); None: of all tokens
+    ids: torch.Tensor | None = None,  # (n,); None: all tokens
 ) -> torch.Tensor:  # (n, d) float32
     "What tokens add to a sum: their rows times their weights."
     if ids is None:
@@ -297,7 +297,7 @@ def mean_vectors(
 
 # %% ../../nbs/17_models.static.ipynb #0c66f139
 def check_texts(texts: Iterable[str]) -> list[str]:
-    "Refuse what is no text."
+    "Refuse what is not a text."
     texts = list(texts)
     for i, text in enumerate(texts):
         if not isinstance(text, str):
@@ -315,7 +315,7 @@ def encode(
     batch_size: int = 1024,  # texts
     processes: int = 1,
     progress: bool = False,
-) -> np.ndarray:  # (texts, d) float32, or (d,) of a str; zeros where no token is known
+) -> np.ndarray:  # (texts, d) float32, or (d,) for a str; zeros where no token is known
     "The vectors of texts."
     if isinstance(texts, str):
         return self.encode([texts], max_length=max_length, normalize=normalize)[0]
@@ -351,7 +351,7 @@ def encode_as_sequence(
     *,
     max_length: int | None = None,  # as for `encode`
     batch_size: int = 1024,
-) -> list[np.ndarray] | np.ndarray:  # (tokens, d) float32 of each text, or of a str
+) -> list[np.ndarray] | np.ndarray:  # (tokens, d) float32 for each text, or for a str
     "The vectors of each text's tokens, whose mean is the text's."
     if isinstance(texts, str):
         return self.encode_as_sequence([texts], max_length=max_length)[0]
@@ -363,17 +363,17 @@ def encode_as_sequence(
 
 # %% ../../nbs/17_models.static.ipynb #848b318b
 START = "spawn"  # a fork of a process whose threads hold locks may wait for ever
-OWN: list[StaticModel] = []  # of a process that `encode_in` has started: its model
+OWN: list[StaticModel] = []  # the model of a process that `encode_in` has started
 
 
 def start_worker(model: StaticModel):
-    "What a process does first."
+    "Set up a process."
     torch.set_num_threads(1)
     OWN[:] = [model]
 
 
 def encode_share(texts: list[str], options: dict) -> np.ndarray:
-    "What it does with each share of the texts."
+    "The vectors of one share of the texts."
     return OWN[0].encode(texts, **options)
 
 
@@ -386,14 +386,14 @@ def encode_in(
     **options,  # of `encode`
 ) -> np.ndarray:  # (texts, d) float32
     "`encode` in several processes."
-    share = -(-len(texts) // (8 * processes))
-    shares, out = [texts[first : first + share] for first in range(0, len(texts), share)], []
+    size = -(-len(texts) // (8 * processes))
+    shares, out = [texts[first : first + size] for first in range(0, len(texts), size)], []
     line = Progress(None if progress else "off")
     with ProcessPoolExecutor(processes, multiprocessing.get_context(START), start_worker, (self,)) as pool:
         for vectors in pool.map(encode_share, shares, repeat(options)):
             out.append(vectors)
             if line.due():
-                line.show(f"{share * len(out):,} of {len(texts):,} texts")
+                line.show(f"{size * len(out):,} of {len(texts):,} texts")
     line.close()
     return np.concatenate(out)
 
@@ -404,7 +404,7 @@ def k_means(
     seed: int = 0,
     rounds: int = 10,  # at most
 ) -> tuple[torch.Tensor, torch.Tensor]:  # centres (count, d); (n,) the centre of each row
-    "Lloyd's clusters, from rows drawn at random; a centre that loses all its rows gets the row farthest from its own."
+    "Lloyd's clusters, from rows drawn at random; a centre without rows moves to the row farthest from its centre."
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     centres, nearest = x[order[:count]], None
     for _ in range(rounds):
@@ -425,7 +425,7 @@ def quantize(
     self: StaticModel,
     to: str | None = None,  # "float32", "float16" or "int8"; None: as it is
     *,
-    dimensionality: int | None = None,  # the first so many numbers of each vector
+    dimensionality: int | None = None,  # keep this many first numbers of each vector
     vocabulary: int | None = None,  # clusters of tokens
     seed: int = 0,  # of the clusters
 ) -> StaticModel:
@@ -523,10 +523,10 @@ def save_pretrained(
     self: StaticModel,
     folder: str | Path,
     *,
-    license: str | None = None,  # by the Hub's name, as "apache-2.0"
-    base_model: str | None = None,  # the encoder that it comes from, by the Hub's name
+    license: str | None = None,  # as the Hub names it, like "apache-2.0"
+    base_model: str | None = None,  # the encoder that it comes from, as the Hub names it
 ) -> Path:
-    "Write the model as a folder: whole, or not at all."
+    "Write the model as a folder, completely or not at all."
     folder = Path(folder)
     write_folder(folder, pack_static(self, folder.resolve().name, ".", license, base_model))
     return folder
@@ -563,8 +563,8 @@ def read_static(
     if unknown := {*modules} - {*KNOWN_MODULES}:
         raise HubError(f"{where}{MODULES} has {', '.join(sorted(unknown))}, expected {' and '.join(KNOWN_MODULES)} "
                        "alone: this is another kind of encoder")
-    own = config.pop(LIBRARY, {})
-    listed = own.get("files", {})
+    record = config.pop(LIBRARY, {})
+    listed = record.get("files", {})
     folder = next((at for at in FOLDERS if read(at + WEIGHTS, optional=True) is not None), None)
     if folder is None:
         raise HubError(f"{where}{WEIGHTS} is missing, in {' and '.join(repr(at) for at in FOLDERS)}")
@@ -574,8 +574,8 @@ def read_static(
         content = read(folder + WEIGHTS)
         if is_ours(content):
             raise
-    ours = bool(own) and is_ours(content)
-    if ours and own["sha256"] != config_digest(config | {LIBRARY: own}):
+    ours = bool(record) and is_ours(content)
+    if ours and record["sha256"] != config_digest(config | {LIBRARY: record}):
         raise HubError(f"{where}{CONFIG} is damaged, or was edited; from_pretrained takes what shall be different")
     return config, content, read(folder + TOKENIZER, listed.get(TOKENIZER) if ours else None), modules
 
