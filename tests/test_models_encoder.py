@@ -43,7 +43,7 @@ def test_untrained_it_is_the_static_model(unit):
 
 
 def trained(unit="sru", **options):
-    "An encoder whose network has a say."
+    "An encoder whose network has an effect."
     torch.manual_seed(1)
     model = SentenceEncoder.from_static(static_model(), encoder=unit, hidden_size=8, **options)
     if model.head is not None:
@@ -94,39 +94,39 @@ def test_only_the_relational_term_sees_similarities():
     turned = targets @ torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(1)))[0]
     loss = {size: distill_loss(lambda ids, pads: turned, (None, None, targets), size)[0] for size in (0.0, 7.0)}
     close(loss[0.0], loss[7.0], 1e-5)
-    own, aims = (x / x.norm(dim=1, keepdim=True) for x in (turned.flip(0), targets))
-    by_hand = np.mean([(own[i] @ own[j] - aims[i] @ aims[j]).item() ** 2 for i in range(5) for j in range(5) if i != j])
-    found = [distill_loss(lambda ids, pads: own, (None, None, aims), size)[0].item() for size in (0.0, 1.0)]
-    assert abs(found[1] - found[0] - by_hand) < 1e-6
+    x, y = (a / a.norm(dim=1, keepdim=True) for a in (turned.flip(0), targets))
+    by_hand = np.mean([(x[i] @ x[j] - y[i] @ y[j]).item() ** 2 for i in range(5) for j in range(5) if i != j])
+    losses = [distill_loss(lambda ids, pads: x, (None, None, y), size)[0].item() for size in (0.0, 1.0)]
+    assert abs(losses[1] - losses[0] - by_hand) < 1e-6
 
 
 def test_agreement_is_spearmans():
     stats = pytest.importorskip("scipy.stats")
     rng = np.random.default_rng(0)
-    own = rng.standard_normal((80, 5))
-    aims = own + rng.standard_normal((80, 5))
-    found = agreement(own, aims, pairs=5000, seed=4)
+    vectors = rng.standard_normal((80, 5))
+    targets = vectors + rng.standard_normal((80, 5))
+    measures = agreement(vectors, targets, pairs=5000, seed=4)
     draw = np.random.default_rng(4)
     one = draw.integers(80, size=5000)
     two = (one + draw.integers(1, 80, size=5000)) % 80
-    own, aims = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (own, aims))
-    pairs = [(x[one] * x[two]).sum(1) for x in (own, aims)]
-    assert abs(found["rank"] - stats.spearmanr(*pairs).statistic) < 1e-4
-    assert agreement(aims, aims)["top10"] == 1.0 and not one[one == two].size
+    vectors, targets = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (vectors, targets))
+    pairs = [(x[one] * x[two]).sum(1) for x in (vectors, targets)]
+    assert abs(measures["rank"] - stats.spearmanr(*pairs).statistic) < 1e-4
+    assert agreement(targets, targets)["top10"] == 1.0 and not one[one == two].size
 
 
 def test_a_student_through_onnx(tmp_path):
     runtime, onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
     model, path = trained(), tmp_path / "student.onnx"
     export_onnx(model, path)
-    held = json.loads(next(entry.value for entry in onnx.load(path).metadata_props if entry.key == "vocab"))
-    tokenizer = Tokenizer.from_str(json.dumps(held["tokenizer"]))
+    vocab = json.loads(next(entry.value for entry in onnx.load(path).metadata_props if entry.key == "vocab"))
+    tokenizer = Tokenizer.from_str(json.dumps(vocab["tokenizer"]))
     texts = [line + " \u2603" for line in LINES[:5]]
     rows = [tokenizer.encode(text).ids for text in texts]
     ids = np.array([row + [0] * (20 - len(row)) for row in rows]).T
     pads = np.array([[k >= len(row) or row[k] == 1 for row in rows] for k in range(20)])
-    found, = runtime.InferenceSession(str(path)).run(None, {"ids": ids, "mask_pad": pads})
-    close(found / np.linalg.norm(found, axis=1, keepdims=True), model.encode(texts), 1e-5)
+    vectors, = runtime.InferenceSession(str(path)).run(None, {"ids": ids, "mask_pad": pads})
+    close(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), model.encode(texts), 1e-5)
 
 
 def test_modules_may_stand_around_its_parts():

@@ -25,7 +25,7 @@ def tiny(size=8, seed=0, **options):
 
 
 def student(**options):
-    "A small encoder with a network whose part in the vectors is not zero."
+    "A small encoder whose network contributes to the vectors."
     torch.manual_seed(0)
     encoder = SentenceEncoder.from_static(tiny(), **dict(hidden_size=6, num_layers=1) | options)
     torch.nn.init.normal_(encoder.head.weight)
@@ -60,11 +60,11 @@ def test_dropped_tokens_are_as_if_they_were_not_there():
     model = EncoderClassifier.of(student(), 3, dropout=0.0, token_dropout=0.5)
     ids, pads = batch(model.encoder, TEXTS)
     torch.manual_seed(3)
-    found = model.train()(ids, pads)
+    logits = model.train()(ids, pads)
     torch.manual_seed(3)
     dropped = torch.rand(ids.shape) < 0.5
     assert (dropped & ~pads).any()
-    close(found, model.eval()(ids, pads | dropped))
+    close(logits, model.eval()(ids, pads | dropped))
 
 
 @pytest.mark.parametrize("kind", ["none", "sru"])
@@ -73,10 +73,10 @@ def test_a_shift_is_added_to_the_token_vectors(kind):
     ids, pads = batch(model.eval().encoder, TEXTS)
     pads[1, 1] = True  # a gap
     shift = torch.randn(*ids.shape, 8)
-    found, moved = model(ids, pads, shift), model.embedding.weight.detach()[ids] + shift
+    logits, moved = model(ids, pads, shift), model.embedding.weight.detach()[ids] + shift
     model.encoder.embedding = torch.nn.Embedding.from_pretrained(moved.flatten(0, 1))
     model.encoder.vocab_size = ids.numel()
-    close(found, model(torch.arange(ids.numel()).view(ids.shape), pads), 1e-5)
+    close(logits, model(torch.arange(ids.numel()).view(ids.shape), pads), 1e-5)
 
 # %% ../nbs/18a_models.finetune.ipynb #83e721e8
 def steps(model, ids, pads, labels, optimizer):
@@ -123,10 +123,10 @@ def test_texts_and_ids_give_the_same_logits():
     for encoder in (student(), SentenceEncoder.from_static(tiny(), encoder="none")):
         for options in ({}, {"head_layers": 2, "normalize": True, "scale": 3.0}):
             model = EncoderClassifier.of(encoder, 3, **options)
-            found = model.train().logits(TEXTS)
+            logits = model.train().logits(TEXTS)
             assert model.head.training
-            close(found, model.eval()(*batch(encoder, TEXTS)), 1e-5)
-            close(model.logits(TEXTS[4:]), found[4:], 1e-5)
+            close(logits, model.eval()(*batch(encoder, TEXTS)), 1e-5)
+            close(model.logits(TEXTS[4:]), logits[4:], 1e-5)
 
 
 def test_what_is_loaded_answers_as_what_was_saved(tmp_path):

@@ -24,17 +24,17 @@ from ..sru import SRU
 
 # %% ../../nbs/18_models.encoder.ipynb #f3b11c75
 class SentenceEncoder(nn.Module, HubModel, pipeline_tag="feature-extraction", tags=("sentence-encoder",)):
-    "Texts to vectors: the mean of their tokens' vectors, and what a recurrent network makes of them."
+    "Texts to vectors: the mean of their tokens' vectors, plus the output of a recurrent network over them."
 
     def __init__(
         self,
         vocab_size: int,  # V
-        size: int,  # k, numbers of a text's vector
+        size: int,  # k, dimensions of a text's vector
         embedding_size: int = 256,  # n
         encoder: str = "sru",  # "none", "sru", "srupp", "lstm" or "gru"
         hidden_size: int = 128,  # d, units per direction
         num_layers: int = 2,
-        dropout: float = 0.0,  # of token vectors, and between the layers of the recurrent network
+        dropout: float = 0.0,  # on token vectors, and between the layers of the recurrent network
         pooling: str = "mean",  # "last", "max", "mean" or "attention", of the recurrent network's steps
         bidirectional: bool = True,
         normalize: bool = True,  # the vectors of texts get length 1
@@ -55,7 +55,7 @@ class SentenceEncoder(nn.Module, HubModel, pipeline_tag="feature-extraction", ta
             self.pooling = Pooling(pooling, features, 2 if bidirectional else 1)
             self.head = nn.Linear(features, size, bias=False)
             nn.init.zeros_(self.head.weight)
-        self.tokens = None  # what `table` returns, made when it is first asked for
+        self.tokens = None  # what `table` returns, made at its first use
 
     @classmethod
     def from_static(
@@ -84,19 +84,19 @@ def forward(
 ) -> torch.Tensor:  # (B, k), of any length
     "The vectors of texts, before they get length 1."
     ids, mask_pad, order = pads_last(ids, mask_pad)
-    checked = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()  # a graph cannot ask
+    checked = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()  # a graph cannot check
     if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
         raise ValueError(f"ids has numbers from {ids.min()} to {ids.max()}, expected at least 0 and below "
                          f"vocab_size = {self.vocab_size}")
     vectors = self.embedding(ids)
     x = self.dropout(vectors if shift is None else vectors + shift.gather(0, order[..., None].expand_as(shift)))
-    share = (~mask_pad).to(x.dtype) / (~mask_pad).sum(0).clamp(min=1)  # (L, B)
-    out = self.skip((x * share[..., None]).sum(0))
+    weight = (~mask_pad).to(x.dtype) / (~mask_pad).sum(0).clamp(min=1)  # (L, B)
+    out = self.skip((x * weight[..., None]).sum(0))
     if self.rnn is None:
         return out
     if self.unit in ("lstm", "gru"):
         h = through_packed(self.rnn, x, mask_pad)
-    elif x is vectors and isinstance(self.rnn, SRU):  # a token is the same wherever it stands
+    elif x is vectors and isinstance(self.rnn, SRU):  # a token's vector is the same wherever it occurs
         h = self.rnn.read_tokens(ids, x, self.embedding, mask_pad=mask_pad)[0]
     else:
         h = self.rnn(x, mask_pad=mask_pad)[0]
@@ -107,9 +107,9 @@ def forward(
 def fit_skip(
     self: SentenceEncoder,
     texts: Iterable[str],
-    vectors,  # (texts, k): what the teacher makes of them
+    vectors,  # (texts, k): the teacher's vectors for the texts
 ):
-    "Set the map of the mean to the one that is nearest to a teacher's vectors."
+    "Set the map of the mean to the one that comes nearest to a teacher's vectors."
     texts = check_texts(texts)
     targets, (ids, ends) = check_targets(texts, vectors), self.token_ids(texts)
     first = torch.from_numpy(np.concatenate([[0], ends[:-1]]))
@@ -131,7 +131,7 @@ def table(self: SentenceEncoder) -> TokenTable:
 
 @patch
 def __getstate__(self: SentenceEncoder) -> dict:
-    "What a copy or a pickle keeps: the table of words begins anew."
+    "What a copy or a pickle keeps: the table of words starts empty."
     return self.__dict__ | {"tokens": None}
 
 
@@ -142,7 +142,7 @@ SentenceEncoder.tokenizer, SentenceEncoder.token_ids = StaticModel.tokenizer, St
 def padded(
     ids: np.ndarray,
     ends: np.ndarray,  # as from `token_ids`
-    rows: np.ndarray,  # (B,) of texts
+    rows: np.ndarray,  # (B,) indices of texts
 ) -> tuple[torch.Tensor, torch.Tensor]:  # ids (L, B), mask_pad (L, B)
     "Some texts as a batch."
     lengths = np.diff(ends, prepend=0)[rows]
@@ -163,7 +163,7 @@ def encode(
     normalize: bool | None = None,  # None: the model's
     batch_size: int = 256,  # texts that are read together
     progress: bool = False,
-) -> np.ndarray:  # (texts, k) float32, or (k,) of a str; zeros where no token is known
+) -> np.ndarray:  # (texts, k) float32, or (k,) for a str; zeros where no token is known
     "The vectors of texts."
     if isinstance(texts, str):
         return self.encode([texts], max_length=max_length, normalize=normalize)[0]
@@ -209,10 +209,10 @@ def distill_loss(
 ) -> tuple[torch.Tensor, None, int]:  # mean loss, no state, number of texts
     "How far the vectors of texts, and their similarities, are from the teacher's."
     ids, mask_pad, targets = batch
-    own, targets = F.normalize(model(ids, mask_pad).float(), dim=1), F.normalize(targets.float(), dim=1)
-    loss, count = 1 - (own * targets).sum(1).mean(), len(targets)
+    vectors, targets = F.normalize(model(ids, mask_pad).float(), dim=1), F.normalize(targets.float(), dim=1)
+    loss, count = 1 - (vectors * targets).sum(1).mean(), len(targets)
     if relational and count > 1:
-        differences = own @ own.T - targets @ targets.T  # 0 on the diagonal
+        differences = vectors @ vectors.T - targets @ targets.T  # 0 on the diagonal
         loss = loss + relational * differences.square().sum() / (count * (count - 1))
     return loss, None, count
 
@@ -220,23 +220,23 @@ def distill_loss(
 def agreement(
     vectors,  # (n, k) of a student
     targets,  # (n, k) of the teacher
-    pairs: int = 400_000,  # whose similarities are compared; drawn, each of two different texts
+    pairs: int = 400_000,  # drawn at random, each of distinct texts, whose similarities are compared
     seed: int = 0,
 ) -> dict[str, float]:  # cosine, rank (Spearman's), top10
-    "Mean cosine, rank correlation of the similarities of pairs, share of the teacher's ten nearest that are found."
-    own, targets = (F.normalize(torch.as_tensor(x).float(), dim=1) for x in (vectors, targets))
-    if own.shape != targets.shape or len(own) < 2:
-        raise ValueError(f"vectors has shape {tuple(own.shape)}, targets {tuple(targets.shape)}: expected the same, of "
-                         "at least 2 texts")
-    rng, count = np.random.default_rng(seed), len(own)
-    one = rng.integers(count, size=check_whole("pairs", pairs, 1))
-    two = (one + rng.integers(1, count, size=pairs)) % count
-    similar, near = [x @ x.T for x in (own, targets)], min(10, count - 1)
-    ranks = [s[one, two].argsort().argsort().double() for s in similar]
+    "Mean cosine, rank correlation of the similarities of pairs, fraction of the teacher's ten nearest that are found."
+    vectors, targets = (F.normalize(torch.as_tensor(x).float(), dim=1) for x in (vectors, targets))
+    if vectors.shape != targets.shape or len(vectors) < 2:
+        raise ValueError(f"vectors has shape {tuple(vectors.shape)}, targets {tuple(targets.shape)}: expected the "
+                         "same, of at least 2 texts")
+    rng, count = np.random.default_rng(seed), len(vectors)
+    left = rng.integers(count, size=check_whole("pairs", pairs, 1))
+    right = (left + rng.integers(1, count, size=pairs)) % count
+    similar, near = [x @ x.T for x in (vectors, targets)], min(10, count - 1)
+    ranks = [s[left, right].argsort().argsort().double() for s in similar]
     nearest = [s.fill_diagonal_(-torch.inf).topk(near).indices for s in similar]
-    shared = (nearest[0][:, :, None] == nearest[1][:, None]).any(2).float().mean()
-    return {"cosine": float((own * targets).sum(1).mean()), "rank": float(torch.corrcoef(torch.stack(ranks))[0, 1]),
-            "top10": float(shared)}
+    recall = (nearest[0][:, :, None] == nearest[1][:, None]).any(2).float().mean()
+    return {"cosine": float((vectors * targets).sum(1).mean()), "rank": float(torch.corrcoef(torch.stack(ranks))[0, 1]),
+            "top10": float(recall)}
 
 # %% ../../nbs/18_models.encoder.ipynb #7900a1e0
 @patch

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..basics import check_finite, check_probability, check_whole, patch
+from ..basics import check_finite, check_probability, check_whole, evaluating, patch
 from .encoder import SentenceEncoder
 from .hub import HubModel
 
@@ -28,11 +28,11 @@ class EncoderClassifier(nn.Module, HubModel, pipeline_tag="text-classification",
         self,
         encoder: Mapping,  # arguments of `SentenceEncoder`
         num_classes: int,  # C
-        head_layers: int = 1,  # linear layers; all but the last have as many outputs as a vector has numbers
+        head_layers: int = 1,  # linear layers; all but the last have as many outputs as inputs
         dropout: float = 0.5,  # before each of them
         token_dropout: float = 0.0,  # of whole tokens, in training
-        scale: float = 1.0,  # by which vectors are multiplied
-        normalize: bool = False,  # vectors get length 1 first
+        scale: float = 1.0,  # factor on the vectors
+        normalize: bool = False,  # give vectors length 1 first
     ):
         super().__init__()
         self.encoder = SentenceEncoder(**encoder)
@@ -48,13 +48,13 @@ class EncoderClassifier(nn.Module, HubModel, pipeline_tag="text-classification",
     @classmethod
     def of(
         cls,
-        encoder: SentenceEncoder,  # is copied
+        encoder: SentenceEncoder,  # copied
         num_classes: int,  # C
-        changes: Mapping | None = None,  # of the encoder's arguments, as its dropout
+        changes: Mapping | None = None,  # to the encoder's arguments, such as its dropout
         **options,  # of the constructor
     ) -> "EncoderClassifier":
         "A classifier that begins with an encoder's weights and its tokenizer."
-        arguments = {name: value for name, value in encoder._arguments.items()} | dict(changes or {})
+        arguments = encoder._arguments | dict(changes or {})
         model = cls(arguments, num_classes, **options)
         model.encoder.load_state_dict(encoder.state_dict())
         model.vocab = encoder.vocab
@@ -62,7 +62,7 @@ class EncoderClassifier(nn.Module, HubModel, pipeline_tag="text-classification",
 
     @property
     def vocab(self) -> dict | None:
-        "The encoder's, with its tokenizer."
+        "The encoder's vocab, with its tokenizer."
         return self.encoder.vocab
 
     @vocab.setter
@@ -110,13 +110,13 @@ def token_length(
 def rate_groups(
     model: nn.Module,  # with an `embedding` and a `head`
     learning_rate: float,  # of the head
-    network_rate: float = 1.0,  # times it: of the rest
-    embedding_rate: float = 0.25,  # times it: of token vectors of length 1
+    network_rate: float = 1.0,  # for the rest, times `learning_rate`
+    embedding_rate: float = 0.25,  # the same for token vectors of length 1
 ) -> list[dict]:  # for an optimiser
-    "The weights in groups of one learning rate each; a rate of 0 freezes them."
+    "The weights in groups with one learning rate each; a rate of 0 freezes them."
     table, head = model.embedding.weight, [*model.head.parameters()]
-    known = {id(p) for p in [table, *head]}
-    rest = [p for p in model.parameters() if id(p) not in known]
+    handled = {id(p) for p in [table, *head]}
+    rest = [p for p in model.parameters() if id(p) not in handled]
     groups = []
     for part, factor in ((head, 1.0), (rest, network_rate), ([table], embedding_rate * token_length(model))):
         part = [p.requires_grad_(p.requires_grad and factor > 0) for p in part]
@@ -127,25 +127,25 @@ def rate_groups(
 @contextmanager
 def only_rows(
     embedding: nn.Embedding,
-    ids: np.ndarray,  # that will be looked up
-    sparse: bool = False,  # its gradient has the rows that a batch looked up, and no others
-) -> Iterator[np.ndarray]:  # new number of each id, -1 of others
-    "Within it an embedding has the rows of these ids alone; afterwards they are back in the whole table."
-    whole, rows, before = embedding.weight, np.unique(ids), embedding.sparse
+    ids: np.ndarray,  # of the rows that will be looked up
+    sparse: bool = False,  # its gradient has only the rows that a batch looked up
+) -> Iterator[np.ndarray]:  # new index of each id, -1 for the others
+    "Reduce an embedding to the rows of these ids; afterwards they are back in the full table."
+    table, rows, before = embedding.weight, np.unique(ids), embedding.sparse
     rows = rows if len(rows) else np.zeros(1, np.int64)
-    numbers, chosen = np.full(len(whole), -1), torch.from_numpy(rows).to(whole.device)
-    numbers[rows] = np.arange(len(rows))
-    embedding.weight, embedding.sparse = nn.Parameter(whole.detach()[chosen], whole.requires_grad), sparse
+    indices, chosen = np.full(len(table), -1), torch.from_numpy(rows).to(table.device)
+    indices[rows] = np.arange(len(rows))
+    embedding.weight, embedding.sparse = nn.Parameter(table.detach()[chosen], table.requires_grad), sparse
     try:
-        yield numbers
+        yield indices
     finally:
         with torch.no_grad():
-            whole[chosen] = embedding.weight.to(whole)
-        embedding.weight, embedding.sparse = whole, before
+            table[chosen] = embedding.weight.to(table)
+        embedding.weight, embedding.sparse = table, before
 
 # %% ../../nbs/18a_models.finetune.ipynb #b0004f7e
 class TableAdam(torch.optim.Adam):
-    "Adam; of an embedding whose gradient is sparse, for the rows in it."
+    "Adam; for an embedding with a sparse gradient, only its rows in that gradient."
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class TableAdam(torch.optim.Adam):
         self.of_table = torch.optim.SparseAdam(sparse) if sparse else None
 
     def zero_grad(self, set_to_none: bool = True):
-        "Forget the gradients."
+        "Clear the gradients."
         super().zero_grad(set_to_none)
         if self.of_table is not None:
             self.of_table.zero_grad(set_to_none=True)
@@ -180,12 +180,8 @@ def logits(
 ) -> torch.Tensor:  # (n, C) float32, on the CPU
     "The logits of texts."
     vectors = torch.from_numpy(self.encoder.encode(texts, max_length=max_length, normalize=False))
-    mode, device = self.training, self.embedding.weight.device
-    self.head.eval()
-    try:
-        return self.classify(vectors.to(device)).float().cpu()
-    finally:
-        self.head.train(mode)
+    with evaluating(self.head):
+        return self.classify(vectors.to(self.embedding.weight.device)).float().cpu()
 
 
 @patch
@@ -220,7 +216,7 @@ class HeadAlone(nn.Module):
 
 # %% ../../nbs/18a_models.finetune.ipynb #3e25471c
 def check_vectors_of(part: str, vectors, labels) -> np.ndarray:  # (n, k) float64
-    "Vectors and labels of a part, refused where they do not fit."
+    "The vectors of a part; refuse those that do not fit their labels."
     vectors = np.asarray(vectors, np.float64)
     if vectors.ndim != 2 or len(vectors) != len(labels) or not len(vectors):
         raise ValueError(f"{part}vectors has shape {vectors.shape}, {part}labels has {len(labels)}: expected (n, k) "
@@ -237,7 +233,7 @@ class Probe(NamedTuple):
     "A logistic regression on vectors."
 
     regression: Any  # scikit-learn's LogisticRegression
-    scale: float  # by which vectors are divided
+    scale: float  # divisor of the vectors
     strength: float  # C
     accuracy: float  # on the validation part
 
@@ -246,7 +242,7 @@ class Probe(NamedTuple):
         return self.regression.predict(np.asarray(vectors) / self.scale)
 
     def score(self, vectors, labels) -> float:
-        "The share of labels that are right."
+        "The fraction of labels that are right."
         return float((self.predict(vectors) == np.asarray(labels)).mean())
 
 
@@ -255,9 +251,9 @@ def linear_probe(
     labels,  # (n,)
     valid_vectors,  # (m, k) of the part that chooses C
     valid_labels,  # (m,)
-    strengths: Sequence[float] = STRENGTHS,  # C: the larger, the less the weights are held back
+    strengths: Sequence[float] = STRENGTHS,  # C: the larger, the weaker the regularisation
 ) -> Probe:
-    "Logistic regression on fixed vectors, its strength by the validation part."
+    "Logistic regression on fixed vectors, its strength chosen on the validation part."
     try:
         from sklearn.linear_model import LogisticRegression
     except ImportError as error:

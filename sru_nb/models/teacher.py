@@ -27,7 +27,7 @@ def word_tokenizer(
     texts: Iterable[str],
     min_count: int = 2,  # rarer words share the unknown one, and so train it
 ):  # tokenizers.Tokenizer
-    "A tokenizer of whole words in small letters, and of signs."
+    "A tokenizer of whole words in lower case, and of punctuation."
     library = import_tokenizers()
     tokenizer = library.Tokenizer(library.models.WordLevel(unk_token="[UNK]"))
     tokenizer.normalizer = library.normalizers.BertNormalizer()
@@ -38,10 +38,10 @@ def word_tokenizer(
 
 
 def classifier_teacher(
-    model: SentenceClassifier,  # of a tokenizer's ids
+    model: SentenceClassifier,  # reads a tokenizer's ids
     name: str,
 ) -> Teacher:
-    "A classifier as a teacher: its vectors are those from which it takes the class."
+    "A classifier as a teacher: its vectors are those that its last layer classifies."
     if (model.vocab or {}).get("kind") != "tokenizer":
         raise HubError(f"{name}: its vocabulary is of kind {(model.vocab or {}).get('kind')!r}, expected 'tokenizer'")
     tokenizer = import_tokenizers().Tokenizer.from_str(json.dumps(model.vocab["tokenizer"]))
@@ -86,9 +86,9 @@ def train_teacher(
                 order = rng.permutation(len(rows))
                 order = order[np.argsort(np.diff(ends, prepend=0)[order], kind="stable")]
                 batches = rng.permutation(np.arange(steps))
-            own = order[batches[step % steps] * batch_size :][:batch_size]
+            indices = order[batches[step % steps] * batch_size :][:batch_size]
             optimizer.zero_grad()
-            loss, _, _ = class_loss(model, (*padded(ids, ends, own), torch.from_numpy(labels[own])), None)
+            loss, _, _ = class_loss(model, (*padded(ids, ends, indices), torch.from_numpy(labels[indices])), None)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step(), schedule.step()
@@ -106,7 +106,7 @@ def trained_teacher(
     texts: Sequence[str],
     labels: Sequence[int],
     corpus: str = "sentences",  # what they are
-    folder: str | Path | None = None,  # keeps it, and is read if it has one
+    folder: str | Path | None = None,  # where it is saved, or read if it is there already
     **options,  # of `train_teacher`
 ) -> Teacher:
     "A teacher trained on labelled sentences, or the one in the folder."
@@ -129,11 +129,11 @@ def is_classifier(folder: str | Path) -> bool:
 # %% ../../nbs/18b_models.teacher.ipynb #1368ae89
 def find_teacher(
     which: str | Path = "auto",  # "auto", "package", "trained", a folder, an .onnx file or a name on the Hub
-    folder: str | Path | None = None,  # keeps a teacher that is trained here
+    folder: str | Path | None = None,  # where a teacher that is trained here is saved
     device: str | torch.device = "cpu",
     *,
     package: Path | None = None,  # MiniLM-L6's folder
-    texts: Sequence[str] = (),  # of which one is trained
+    texts: Sequence[str] = (),  # to train one on
     labels: Sequence[int] = (),
     **options,  # of `trained_teacher`
 ) -> tuple[Teacher, str]:  # the teacher; which it is and why
