@@ -40,7 +40,7 @@ def test_answers_at_once_are_those_of_calls(options, own):
     once, seen = gradients(model, history), []
     model.rnn[0].register_forward_hook(lambda *call: seen.append(1))
     close_all(gradients(model, history), once, 1e-5)
-    assert len(seen) == 2  # for the history, and for the questions
+    assert len(seen) == 2  # for the history, and for the queries
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -68,7 +68,7 @@ def test_forecasts_move_with_the_history():
     close(model(history + 5), model(history) + 5, 1e-5)
     model, history = fresh(norm="window")
     model.eval()
-    close(model(3 * history + 5), 3 * model(history) + 5, 1e-3)  # but for what keeps the deviation from being 0
+    close(model(3 * history + 5), 3 * model(history) + 5, 1e-3)  # except for what keeps the deviation from being 0
     still = model(torch.ones(5, 3, 24))
     assert still.isfinite().all()
 

@@ -27,7 +27,7 @@ from ..sru import SRUCell, check_tensor
 
 # %% ../../nbs/19_models.forecast.ipynb #c8d91c16
 class Forecaster(nn.Module):
-    "What all forecasters have: their sizes, and a history that is checked."
+    "What all forecasters share: their sizes, and a check of the history."
 
     def __init__(self, channels: int, lookback: int, horizon: int, levels: Sequence[float] | None):
         super().__init__()
@@ -62,7 +62,7 @@ def to_scale(
     history: torch.Tensor,  # (B, C, lookback)
     norm: str,  # "last": less its last value; "window": mean 0, deviation 1 (reversible normalisation); "none"
 ) -> tuple[torch.Tensor, torch.Tensor | float, torch.Tensor | float]:  # the history; shift and factor to undo it
-    "A history on the scale of a network (Kim et al. 2022, without their weights)."
+    "A history on the network's scale (Kim et al. 2022, without their weights)."
     if norm == "none":
         return history, 0.0, 1.0
     shift = history[..., -1:] if norm == "last" else history.mean(-1, keepdim=True)
@@ -82,13 +82,13 @@ class SegmentForecaster(Forecaster, HubModel, pipeline_tag="time-series-forecast
         lookback: int = 96,  # steps that are read: a multiple of `segment`
         horizon: int = 96,  # steps that are forecast
         unit: str = "sru",  # "sru", "srupp", "gru" or "lstm"
-        segment: int = 24,  # steps of a segment, w
+        segment: int = 24,  # steps per segment, w
         hidden_size: int = 128,  # d, even
         num_layers: int = 1,
         dropout: float = 0.5,  # before the last map
-        norm: str = "last",  # as of `to_scale`
-        identify: bool = True,  # half of a question says which channel it is
-        levels: Sequence[float] | None = None,  # of quantiles, Q of them; None: one forecast
+        norm: str = "last",  # as for `to_scale`
+        identify: bool = True,  # half of each query tells the channel
+        levels: Sequence[float] | None = None,  # of Q quantiles; None: one forecast
     ):
         super().__init__(channels, lookback, horizon, levels)
         self.unit, self.norm = check_choice("unit", unit, UNITS), check_choice("norm", norm, NORMS)
@@ -111,7 +111,7 @@ def forward(
     self: SegmentForecaster,
     history: torch.Tensor,  # (B, C, lookback)
     asked: torch.Tensor | None = None,  # (m,) segments of the horizon, ascending; None: all
-) -> torch.Tensor:  # (B, C, horizon), or (B, C, m * w) where asked for some; with levels (B, C, horizon, Q)
+) -> torch.Tensor:  # (B, C, horizon), or (B, C, m * w) with `asked`; with levels one more axis, Q
     "The forecasts."
     x, shift, factor = to_scale(self.checked(history), self.norm)
     x = x.unflatten(-1, (-1, self.segment)).flatten(0, 1).transpose(0, 1)  # (segments, B * C, w)
@@ -130,9 +130,9 @@ def forward(
 def run(
     self: SegmentForecaster,
     x: torch.Tensor,  # (L, B, d)
-    state=None,  # as the network has it
+    state=None,  # as the network returns it
 ):  # outputs (L, B, d), last state
-    "The network, whichever it is."
+    "Run the network, of whichever kind."
     if isinstance(self.rnn, nn.RNNBase):
         return run_rnn(self.rnn, x, state)
     return self.rnn(x, state)[:2]
@@ -141,9 +141,9 @@ def run(
 @patch
 def questions(
     self: SegmentForecaster,
-    asked: torch.Tensor | None = None,  # as of `forward`
+    asked: torch.Tensor | None = None,  # as for `forward`
 ) -> torch.Tensor:  # (C, m, d)
-    "What is asked of the network, the same for all windows."
+    "The queries of the network, the same for all windows."
     position = (self.position if asked is None else self.position[asked]).expand(self.channels, -1, -1)
     if self.channel is None:
         return position
@@ -157,7 +157,7 @@ def answers(
     state,  # of the network, after B * C histories
     B: int,
 ) -> torch.Tensor:  # (B * C * m, d)
-    "One step of the network for each question, from the state of its history."
+    "One step of the network for each query, from the state of its history."
     if (h := self.answers_at_once(q, state)) is not None:
         return h
 
@@ -173,14 +173,14 @@ def answers_at_once(
     self: SegmentForecaster,
     q: torch.Tensor,  # (C, m, d)
     state: torch.Tensor,  # (layers, B * C, d)
-) -> torch.Tensor | None:  # (B * C * m, d); None: it does not fit
-    "The same with the first layer's products once for all histories."
+) -> torch.Tensor | None:  # (B * C * m, d); None: not possible
+    "The same with the first layer's products computed once for all histories."
     cell = self.rnn[0] if self.unit == "sru" else None
     if type(cell) is not SRUCell or not (untouched(self.rnn) and untouched(cell)) \
             or torch.is_autocast_enabled(q.device.type):
         return None
     dropped, normed = cell.training and max(cell.dropout, cell.rnn_dropout), cell.layer_norm and cell.normalize_after
-    if not cell.has_skip_term or cell.custom_m is not None or dropped or normed:  # a network of the user's own
+    if not cell.has_skip_term or cell.custom_m is not None or dropped or normed:  # a custom network
         return None
     u = cell.products(q.reshape(1, -1, q.shape[-1]))[0].view(*q.shape[:2], 3, -1)  # (C, m, 3, d)
     c = state[0].view(-1, len(q), 1, q.shape[-1])  # (B, C, 1, d)
@@ -207,7 +207,7 @@ class SeasonalForecaster(Forecaster, HubModel, pipeline_tag="time-series-forecas
 
 
 class LinearForecaster(Forecaster, HubModel, pipeline_tag="time-series-forecasting", tags=("baseline",)):
-    "Two linear maps, of the moving average and of the rest."
+    "Two linear maps, of the moving average and of the remainder."
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class LinearForecaster(Forecaster, HubModel, pipeline_tag="time-series-forecasti
         lookback: int = 96,
         horizon: int = 96,
         window: int = 25,  # steps of the moving average, odd; the ends are repeated
-        norm: str = "none",  # as of `to_scale`
+        norm: str = "none",  # as for `to_scale`
         levels: Sequence[float] | None = None,
     ):
         super().__init__(channels, lookback, horizon, levels)
@@ -241,19 +241,19 @@ def count_parameters(
     num_layers: int = 1,
     identify: bool = True,
     levels: Sequence[float] | None = None,
-    **others,  # arguments of `SegmentForecaster` that change nothing
+    **others,  # arguments of `SegmentForecaster` that do not matter
 ) -> int:
-    "The number of the parameters of a `SegmentForecaster`, by formula."
+    "The number of parameters of a `SegmentForecaster`, by formula."
     d, w, segments = hidden_size, segment, -(-horizon // segment)
-    asked = (segments + channels) * (d // 2) if identify else segments * d
-    return (w + 1) * d + num_layers * layer_parameters(unit, d, d) + asked + (d + 1) * w * max(1, len(levels or ()))
+    queries = (segments + channels) * (d // 2) if identify else segments * d
+    return (w + 1) * d + num_layers * layer_parameters(unit, d, d) + queries + (d + 1) * w * max(1, len(levels or ()))
 
 
 def with_unit(
     arguments: dict,  # of `SegmentForecaster`
     unit: str,
 ) -> dict:  # of `SegmentForecaster`
-    "A forecaster of another unit, of the width that comes nearest to as many parameters."
+    "Arguments of a forecaster of another unit, with the width that comes nearest to as many parameters."
     before = {name: p.default for name, p in inspect.signature(SegmentForecaster.__init__).parameters.items()}
     target = count_parameters(**arguments)
     if check_choice("unit", unit, UNITS) == (before | arguments)["unit"]:
@@ -281,9 +281,9 @@ def forecast_loss(
     state=None,  # none is carried; the trainer passes it
     loss: str = "mae",  # "mse", "mae" or "huber"; with levels it is the pinball loss in any case
     levels: Sequence[float] = (),  # of the model
-    asked: int = 0,  # segments of the horizon that are asked for, drawn at random; 0: all
-    shares: torch.Tensor | None = None,  # (segments of the horizon,) how often each is drawn, if not all are asked for
-    spectrum: float = 0.0,  # share of the loss that is the mean magnitude of the errors' spectrum (Wang et al. 2025)
+    asked: int = 0,  # segments of the horizon to forecast, drawn at random; 0: all
+    shares: torch.Tensor | None = None,  # (segments of the horizon,) how often each is drawn, if not all are forecast
+    spectrum: float = 0.0,  # fraction of the loss that is the mean magnitude of the errors' spectrum (Wang et al. 2025)
 ):  # mean loss, None, the number of windows
     "The loss of a batch of windows."
     if check_probability("spectrum", spectrum) and (asked or levels):
@@ -323,7 +323,7 @@ def point(
     predicted: torch.Tensor,  # (N, C, horizon), with levels (N, C, horizon, Q)
     levels: Sequence[float] = (),
 ) -> torch.Tensor:  # (N, C, horizon)
-    "One number of each forecast: of quantiles that whose level is nearest to one half."
+    "One number of each forecast: of several quantiles, the one with the level nearest to one half."
     return predicted[..., min(range(len(levels)), key=lambda i: abs(levels[i] - 0.5))] if levels else predicted
 
 
@@ -332,7 +332,7 @@ def forecast_figures(
     actual: torch.Tensor,
     levels: Sequence[float] = (),
 ) -> dict[str, float]:  # mse, mae; with levels also pinball, crps, coverage in percent
-    "What a forecaster is judged by."
+    "The figures that a forecaster is judged by."
     error = (point(predicted, levels) - actual).double()
     figures = {"mse": error.square().mean().item(), "mae": error.abs().mean().item()}
     if levels:
