@@ -82,13 +82,13 @@ def test_a_saved_position_resumes_exactly(stop):
     def flow(batches, count):
         return [(batch, batches.position, batches.epoch) for batch, _ in zip(forever(batches), range(count))]
 
-    whole, first = flow(numbered(), 50), numbered()
-    going = forever(first)
+    expected, first = flow(numbered(), 50), numbered()
+    iterator = forever(first)
     for _ in range(stop):
-        next(going)
+        next(iterator)
     second = numbered()
     second.load_state_dict(first.state_dict())
-    assert flow(second, 50 - stop) == whole[stop:] and [batch for batch, *_ in whole] == list(range(50))
+    assert flow(second, 50 - stop) == expected[stop:] and [batch for batch, *_ in expected] == list(range(50))
 
 
 def test_a_loop_left_early_begins_anew():

@@ -31,14 +31,14 @@ def environment(**values):
 # %% ../nbs/20_data.files.ipynb #e6954788
 @contextmanager
 def serving(body, ranges=True, cut=None, hang=None, pause=0.0, status=200):
-    "Serve `body` on this machine: the address and the list of the requests' Range headers, as they come."
+    "Serve `body` on this machine: the address and the list of the requests' Range headers, as they arrive."
     seen, done = [], threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            asked = self.headers.get("Range")
-            seen.append(asked)
-            first = int(asked[6:-1]) if asked and ranges else 0
+            requested = self.headers.get("Range")
+            seen.append(requested)
+            first = int(requested[6:-1]) if requested and ranges else 0
             while hang in ("headers", "drip") and not done.wait(20 if hang == "headers" else 0.1):
                 self.wfile.write(b"H")  # a drip never lets a read time out
             if status != 200 or first >= len(body):
@@ -71,7 +71,7 @@ def serving(body, ranges=True, cut=None, hang=None, pause=0.0, status=200):
 
 BODY = bytes(range(256)) * 400  # 102,400 bytes
 SHA = hashlib.sha256(BODY).hexdigest()
-OFFLINE = "http://127.0.0.1:9/corpus.bin"  # nobody listens at port 9
+OFFLINE = "http://127.0.0.1:9/corpus.bin"  # nothing listens on port 9
 
 
 def listing(folder):
@@ -162,7 +162,7 @@ def test_arguments_that_cannot_work_are_refused(tmp_path, bad):
         fetch(**dict(url=OFFLINE, sha256=SHA, folder=tmp_path) | bad)
 
 # %% ../nbs/20_data.files.ipynb #593dd93c
-def started(function, *args, **kwargs):
+def fork_process(function, *args, **kwargs):
     "A forked process that runs `function`; its exit code is 0 only if nothing was raised."
     process = multiprocessing.get_context("fork").Process(target=function, args=args, kwargs=kwargs)
     process.start()
@@ -177,9 +177,9 @@ def wait_for(condition, seconds=10):
         time.sleep(0.005)
 
 
-def begun(folder, url):
+def begin_fetch(folder, url):
     "A process that has fetched 20,000 bytes, and its part."
-    process, part = started(fetch, url, SHA, folder=folder, progress=False), folder / "corpus.bin.part"
+    process, part = fork_process(fetch, url, SHA, folder=folder, progress=False), folder / "corpus.bin.part"
     wait_for(lambda: part.exists() and part.stat().st_size >= 20_000)
     return process, part
 
@@ -196,17 +196,17 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @forks
 def test_a_killed_fetch_is_resumed_and_its_lock_is_gone(tmp_path):
     with serving(BODY, pause=0.05) as (url, seen):
-        process, part = begun(tmp_path, url)
+        process, part = begin_fetch(tmp_path, url)
         kill(process)
-        kept = part.stat().st_size
+        size = part.stat().st_size
         assert fetch(url, SHA, folder=tmp_path, progress=False).read_bytes() == BODY
-    assert seen == [None, f"bytes={kept}-"] and listing(tmp_path) == ["corpus.bin"]
+    assert seen == [None, f"bytes={size}-"] and listing(tmp_path) == ["corpus.bin"]
 
 
 @forks
 def test_processes_that_want_the_same_file_download_it_once(tmp_path):
     with serving(BODY, pause=0.02) as (url, seen):
-        processes = [started(fetch, url, SHA, folder=tmp_path, progress=False) for _ in range(3)]
+        processes = [fork_process(fetch, url, SHA, folder=tmp_path, progress=False) for _ in range(3)]
         for process in processes:
             process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0]
@@ -217,8 +217,8 @@ def test_processes_that_want_the_same_file_download_it_once(tmp_path):
 @forks
 def test_a_waiting_process_takes_over_from_a_killed_one(tmp_path):
     with serving(BODY, pause=0.05) as (url, seen):
-        first, _ = begun(tmp_path, url)
-        second = started(fetch, url, SHA, folder=tmp_path, progress=False)
+        first, _ = begin_fetch(tmp_path, url)
+        second = fork_process(fetch, url, SHA, folder=tmp_path, progress=False)
         time.sleep(0.1)
         kill(first)
         second.join()
@@ -232,13 +232,13 @@ def test_without_locks_each_writer_has_its_own_part_and_removes_it(tmp_path):
 
     with claimed(tmp_path / "a") as shared, pytest.MonkeyPatch.context() as patch:
         patch.setattr(FileLock, "acquire", refuse)
-        with claimed(tmp_path / "a") as mine:
-            assert mine != shared
-            mine.write_bytes(b"whole")
-            publish(mine, tmp_path / "a")
+        with claimed(tmp_path / "a") as private:
+            assert private != shared
+            private.write_bytes(b"whole")
+            publish(private, tmp_path / "a")
             shared.write_bytes(b"begun")
-        with claimed(tmp_path / "b") as mine:
-            mine.write_bytes(b"begun")
+        with claimed(tmp_path / "b") as private:
+            private.write_bytes(b"begun")
     assert listing(tmp_path) == ["a", "a.part"] and (tmp_path / "a").read_bytes() == b"whole"
 
 
@@ -249,7 +249,7 @@ def test_a_lock_is_held_by_one_and_dies_with_its_process(tmp_path):
             part.write_bytes(b"begun")
             time.sleep(60)
 
-    first = started(hold)
+    first = fork_process(hold)
     wait_for(lambda: (tmp_path / "a.part").exists() and (tmp_path / "a.part").stat().st_size)
     lock = FileLock(tmp_path / ".a.lock")
     with pytest.raises(Timeout):
@@ -272,7 +272,7 @@ def limited(folder, url):
 @forks
 def test_a_disk_that_is_full_is_named_and_the_rest_resumed(tmp_path):
     with serving(BODY) as (url, seen):
-        process = started(limited, tmp_path, url)
+        process = fork_process(limited, tmp_path, url)
         process.join()
         assert process.exitcode == 0 and listing(tmp_path) == ["corpus.bin.part"]
         assert fetch(url, SHA, folder=tmp_path, progress=False).read_bytes() == BODY
@@ -294,7 +294,7 @@ def test_a_verified_file_needs_neither_network_nor_writing(tmp_path):
     try:
         (folder / "corpus.bin").write_bytes(BODY)
         folder.chmod(0o555)
-        process = started(read_only, folder)
+        process = fork_process(read_only, folder)
         process.join()
         assert process.exitcode == 0
     finally:
@@ -381,11 +381,11 @@ def test_a_terminal_sees_one_line_and_a_log_whole_lines():
             for done in (0, 500_000, 1_000_000):
                 transfer(done, 1_000_000)
             transfer.finish(1_000_000)
-        shown = ""
-        while "\n" not in shown:
-            shown += os.read(master, 10_000).decode()
+        output = ""
+        while "\n" not in output:
+            output += os.read(master, 10_000).decode()
     os.close(master)
-    assert shown.count("\n") == 1 and shown.count("\r") >= 4 and "50 %" in shown and "left" in shown
+    assert output.count("\n") == 1 and output.count("\r") >= 4 and "50 %" in output and "left" in output
     assert log.getvalue().count("\n") == 4 and "\r" not in log.getvalue()
 
 
@@ -437,8 +437,8 @@ def test_auto_takes_the_first_name_and_waits_less_for_it():
     def published(name, timeout):
         return name, timeout
 
-    def chosen(corpus, **options):
+    def choose(corpus, **options):
         return choose_corpus(corpus, {"a": 1, "b": 2}, published, lambda why: "embedded" + why, Path, **options)
 
-    assert chosen("auto") == ("a", 4.0) and chosen("b") == ("b", 15.0) and chosen("b", timeout=1.0) == ("b", 1.0)
-    assert chosen("embedded") == "embedded" and chosen("c") == Path("c")
+    assert choose("auto") == ("a", 4.0) and choose("b") == ("b", 15.0) and choose("b", timeout=1.0) == ("b", 1.0)
+    assert choose("embedded") == "embedded" and choose("c") == Path("c")

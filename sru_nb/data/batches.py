@@ -19,10 +19,10 @@ class Batches:
 
     def __init__(
         self,
-        order: Callable[[int], Sequence],  # of the epoch: its batches, always as many
+        order: Callable[[int], Sequence],  # of the epoch: its batches, always the same number
         collate: Callable[[Any], Any],  # makes tensors of one of them
-        same: Mapping[str, Any],  # what a saved state must agree in: sizes, seed, what identifies the data
-        kind: str = "batches",  # for the message to a state of others
+        same: Mapping[str, Any],  # what a saved state must match: sizes, seed, what identifies the data
+        kind: str = "batches",  # for the message that refuses a state of others
     ):
         self.order, self.collate, self.same, self.kind = order, collate, dict(same), kind
         self.count = len(order if hasattr(order, "__len__") else order(0))
@@ -41,17 +41,17 @@ class Batches:
         self.position, self.epoch = 0, self.epoch + 1
 
     def state_dict(self) -> dict:
-        "What is needed to go on after the batch last given."
+        "What is needed to go on after the last batch that was yielded."
         return {"position": self.position, "epoch": self.epoch, **self.same}
 
     def load_state_dict(self, state: dict):
-        "Go on where `state_dict` was taken; the state of other batches is refused."
-        differ = [f"{key} {state.get(key)} instead of {value}" for key, value in self.same.items()
+        "Go on where `state_dict` was called; the state of other batches is refused."
+        mismatches = [f"{key} {state.get(key)} instead of {value}" for key, value in self.same.items()
                   if state.get(key) != value]
         if state.get("position") not in range(len(self) + 1):
-            differ.append(f"position {state.get('position')} of {len(self)}")
-        if differ:
-            raise ValueError(f"state of other {self.kind}: {', '.join(differ)}")
+            mismatches.append(f"position {state.get('position')} of {len(self)}")
+        if mismatches:
+            raise ValueError(f"state of other {self.kind}: {', '.join(mismatches)}")
         self.position, self.epoch, self._loaded = state["position"], state["epoch"], True
 
 # %% ../../nbs/21_data.batches.ipynb #697c91cc
@@ -63,8 +63,8 @@ class PooledOrder:
         lengths: np.ndarray,  # (N,) of the examples
         batch_size: int,  # B, over all processes together
         seed: int | None = None,  # of the order; None: by length, always the same
-        pool: int = 50,  # batches whose examples are sorted together; 1: none are
-        rank: int = 0,  # of the processes that share the batches, this one
+        pool: int = 50,  # batches whose examples are sorted together; 1: no sorting
+        rank: int = 0,  # of this process among those that share the batches
         world_size: int = 1,
     ):
         self.lengths, self.rank, self.world_size = lengths, rank, world_size
@@ -82,7 +82,7 @@ class PooledOrder:
         return len(self.cuts) + 1
 
     def __call__(self, epoch: int = 0) -> list[np.ndarray]:
-        "The indices of each batch, in its order; of several processes, those of this one."
+        "The indices of each batch, in order; with several processes, those of this one."
         if self.seed is None:
             batches = np.split(np.argsort(self.lengths, kind="stable"), self.cuts)
         else:
@@ -104,8 +104,8 @@ class NeighbourOrder:
         lengths: np.ndarray,  # (N,) of the examples
         batch_size: int,
         seed: int | None = None,  # of the order; None: by length, always the same
-        positions: int | None = None,  # most positions of a batch; None: any number
-        least: int = 1,  # examples of a batch, however long
+        positions: int | None = None,  # maximum positions of a batch; None: no limit
+        least: int = 1,  # examples of a batch, however long they are
         pool: int = 8,  # batches whose examples are shuffled together
     ):
         self.batch_size, self.seed = check_whole("batch_size", batch_size, 1), seed
@@ -114,7 +114,7 @@ class NeighbourOrder:
         self.indices = np.argsort(lengths, kind="stable")
         self.lengths = np.asarray(lengths)[self.indices]
         self.pools, full, count = [], pool * self.batch_size, len(lengths)
-        edges = [*range(0, max(count - full, 0) + 1, full), count]  # the last one holds what is left over
+        edges = [*range(0, max(count - full, 0) + 1, full), count]  # the last pool takes the remainder
         for low, high in zip(edges, edges[1:]):
             size = self.batch_size
             if positions is not None:
@@ -126,7 +126,7 @@ class NeighbourOrder:
         return sum(len(batches) for _, batches in self.pools)
 
     def __call__(self, epoch: int = 0) -> list[np.ndarray]:
-        "The indices of each batch, in its order."
+        "The indices of each batch, in order."
         indices = self.indices
         if self.seed is not None:
             generator = np.random.default_rng([self.seed, epoch])

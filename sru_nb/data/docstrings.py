@@ -59,7 +59,7 @@ RULES = (("returns", "What does {name} return?", re.compile(r"\bReturns?,? (?P<a
 
 
 def public_functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
-    "(qualified name, function) of the public functions with a docstring, in their order, each name once."
+    "(qualified name, function) of the public functions with a docstring, in source order, each name once."
     names = set()
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
@@ -74,7 +74,7 @@ def function_questions(
     name: str,
     function: ast.FunctionDef,
 ) -> tuple[str, list[tuple[str, str, str, int]]]:  # entry; rule, question, answer, its first character in the entry
-    "The entry of a function in a passage, and its questions."
+    "A function's entry in a passage, and the questions about it."
     docstring = " ".join(ast.get_docstring(function).partition(">>>")[0].split()[:60])
     arguments, values = function.args, function.args.defaults
     pairs = [*zip(arguments.args[len(arguments.args) - len(values) :], values),
@@ -84,7 +84,7 @@ def function_questions(
     text = f"{name}, with {', '.join(f'{a} = {value}' for a, value in defaults)}: " if defaults else f"{name}: "
     questions = []
     if defaults:
-        (argument, value), = defaults[:1]
+        argument, value = defaults[0]
         questions.append(("default", f"What is the default of {argument} in {name}?", value,
                           len(f"{name}, with {argument} = ")))
     for rule, question, pattern in RULES:
@@ -98,13 +98,13 @@ def docstring_article(module: str, tree: ast.AST) -> dict:
     "An article in SQuAD's format about a module: passages of a hundred words or more."
     paragraphs, context, questions = [], "", []
     for name, function in public_functions(tree):
-        entry, asked = function_questions(name, function)
-        if not asked:
+        entry, entry_questions = function_questions(name, function)
+        if not entry_questions:
             continue
         context += "\n" * bool(context)
         questions += [{"id": f"{module}.{name}:{rule}", "question": question, "is_impossible": False,
                        "answers": [{"text": answer, "answer_start": len(context) + start}]}
-                      for rule, question, answer, start in asked]
+                      for rule, question, answer, start in entry_questions]
         context += entry
         if len(context.split()) >= 100:
             paragraphs.append({"context": context, "qas": questions})

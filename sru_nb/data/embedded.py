@@ -47,12 +47,12 @@ class LocalFile:
 
 
 def embedded_file(
-    kind: str,  # what of Python it is
+    kind: str,  # which text of Python it is
     content: bytes,
     suffix: str = ".txt",
     folder: str | Path | None = None,  # None: the cache folder
 ) -> LocalFile:
-    "A corpus made from the running Python as a file."
+    "A corpus made from the running Python, as a file."
     name, digest = f"python-{platform.python_version()}-{kind}", hashlib.sha256(content).hexdigest()
     return LocalFile(name, store(f"{name}-{digest[:12]}{suffix}", content, folder), digest, len(content))
 
@@ -64,7 +64,7 @@ def stdlib_sources() -> LocalFile:
 # %% ../../nbs/20a_data.embedded.ipynb #278afa74
 @lru_cache(maxsize=1)
 def topic_sentences() -> list[list[str]]:
-    "The paragraphs of Python's own documentation, each a list of sentences of tokens with spaces between them."
+    "The paragraphs of Python's own documentation, each a list of sentences with spaces between the tokens."
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
@@ -76,7 +76,7 @@ def topic_sentences() -> list[list[str]]:
         return (paragraph[-1:] in ".:?!" and paragraph.count(" ") >= 5 and letters > 0.85 * len(paragraph)
                 and not re.search(r"::=|>>>|\.\.\. |^\w[\w.]*\(|^Added in|^Changed in|^New in", paragraph))
 
-    paragraphs = {}  # several topics share paragraphs: the first one keeps them
+    paragraphs = {}  # a paragraph shared by several topics is kept once
     for name in sorted(topics):
         for block in re.split(r"\n\s*\n", topics[name]):
             paragraph = re.sub(r"\s+", " ", re.sub(r"[*`\"“”]|^\s*\[\d+\]", "", block)).strip()
@@ -87,7 +87,7 @@ def topic_sentences() -> list[list[str]]:
 
 
 def topic_texts() -> dict[str, str]:  # train, valid, test
-    "Python's own documentation as three texts, a sentence a line."
+    "Python's own documentation as three texts, one sentence per line."
     parts = {"train": [], "valid": [], "test": []}
     for i, sentences in enumerate(topic_sentences()):
         parts[{9: "valid", 19: "test"}.get(i % 20, "train")] += sentences

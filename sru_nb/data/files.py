@@ -56,9 +56,9 @@ def cache_dir() -> Path:  # absolute, exists
 
 
 def writable_dir(
-    folder: str | Path | None = None,  # None: the cache folder if it can be written
+    folder: str | Path | None = None,  # None: the cache folder if it is writable
 ) -> Path:
-    "A folder for files that are made here; where the cache folder cannot be written, one for temporary files."
+    "A folder for files that are made here; if the cache folder is not writable, one for temporary files."
     if folder is not None:
         return Path(folder).expanduser().absolute()
     try:
@@ -76,7 +76,7 @@ ALGORITHMS = {64: "sha256", 40: "sha1"}  # by the number of hexadecimal digits
 
 @lru_cache(maxsize=256)
 def _digest_at(path: str, algorithm: str, *stamp: int) -> str:
-    "Digest of the file at `path`; the stamp makes a changed file another key."
+    "Digest of the file at `path`; `stamp` gives a changed file another key."
     return file_digest(path, algorithm)
 
 
@@ -94,15 +94,15 @@ def is_verified(
     digest: str,  # SHA-256 or SHA-1
     size: int | None = None,  # bytes, if known
 ) -> bool:
-    "Whether the file is there with the right bytes."
+    "Whether the file exists and has the right bytes."
     return path.is_file() and size in (None, path.stat().st_size) and sha256_of(path, ALGORITHMS[len(digest)]) == digest
 
 # %% ../../nbs/20_data.files.ipynb #ae75eea6
 @contextmanager
 def claimed(
-    dest: Path,  # a file that is to be written
-):  # yields the path of its part, where an earlier process may have left a beginning
-    "Have a file to oneself in the block."
+    dest: Path,  # the file to be written
+):  # yields the path of its part, which an earlier process may have begun
+    "Hold a file exclusively in the block."
     lock, part = FileLock(dest.with_name(f".{dest.name}.lock")), dest.with_name(f"{dest.name}.part")
     try:
         try:
@@ -127,14 +127,14 @@ def publish(
     part: Path,  # finished and closed
     dest: Path,  # in the same folder
 ):
-    "Give a finished part its name: all its bytes are on the disk before the name is."
+    "Give a finished part its name, once all its bytes are on the disk."
     sync(part)
     os.replace(part, dest)
     sync(dest.parent)
 
 # %% ../../nbs/20_data.files.ipynb #5cdcd511
 class DownloadError(RuntimeError):
-    "A file could not be obtained as promised; `reasons` maps each address to what went wrong there."
+    "A file could not be obtained and verified; `reasons` maps each address to what went wrong there."
 
     def __init__(self, message: str, reasons: dict[str, str] | None = None):
         super().__init__(message)
@@ -145,7 +145,7 @@ def provide(
     dest: Path,
     digest: str,  # SHA-256 or SHA-1
     size: int | None,  # bytes, if known
-    write: Callable[[Path], None],  # makes a part with these bytes, or raises an error
+    write: Callable[[Path], None],  # writes these bytes to the part, or raises an error
 ) -> Path:
     "Path of a verified file, made by one process if it is not there."
     if is_verified(dest, digest, size):
@@ -165,11 +165,11 @@ def provide(
 def store(
     name: str,
     content: bytes,
-    folder: str | Path | None = None,  # None: the cache folder, or where that is read-only one for temporary files
+    folder: str | Path | None = None,  # None: the cache folder, or one for temporary files if that is read-only
 ) -> Path:
     "Path of a file with this content, written if it is not there."
     digest = hashlib.sha256(content).hexdigest()
-    with suppress(OSError):  # a folder that can only be read may have it
+    with suppress(OSError):  # a read-only folder may have it
         if folder is None and is_verified(cache_dir() / name, digest):
             return cache_dir() / name
     path = writable_dir(folder) / name
@@ -188,7 +188,7 @@ class Transfer:
     def __call__(self, done: int, total: int | None):
         "Show a line if it is time for one."
         self.line = self.line or Progress(self.mode, self.stream)
-        self.first = done if self.first is None or done < self.first else self.first  # less: it began again
+        self.first = done if self.first is None or done < self.first else self.first  # less: it started again
         if self.line.due():
             speed = (done - self.first) / max(time.monotonic() - self.start, 1e-9)
             text = f"{self.name}: {done / 1e6:.1f}"
@@ -198,7 +198,7 @@ class Transfer:
             self.shown = True
 
     def finish(self, size: int, outcome: str = "verified"):
-        "The last line: the whole file, its time, what became of it."
+        "Show the last line: the size of the file, the time taken and the outcome."
         line = self.line or Progress(self.mode, self.stream)
         text = f"{self.name}: {size / 1e6:.1f} MB in {format_duration(time.monotonic() - self.start)}, {outcome}"
         (line.show if line.mode == "notebook" else line.say)(text)
@@ -221,7 +221,7 @@ def mark_length(
     head: bytes,  # of a file: its first four bytes at least
     name: str | Path,  # of the file, for the message
 ) -> int:  # 3, or 0
-    "Bytes of the byte order mark of UTF-8, if there is one; another is refused."
+    "Length in bytes of the UTF-8 byte order mark, if there is one; any other mark is refused."
     if (encoding := encoding_of(head)) not in (None, "utf-8-sig"):
         raise ValueError(f"{name}: text in {encoding.upper()}, as its byte order mark says, expected UTF-8")
     return len(codecs.BOM_UTF8) if encoding else 0
@@ -230,8 +230,8 @@ def mark_length(
 def open_text(
     path: str | Path,
     encoding: str = "utf-8",  # unless a byte order mark names another
-) -> io.StringIO:  # every end of a line is a line feed
-    "The text of a file, in the memory, without a byte order mark."
+) -> io.StringIO:  # every line ending is a line feed
+    "The text of a file, in memory, without a byte order mark."
     content = Path(path).read_bytes()
     try:
         return io.StringIO(content.decode(encoding := encoding_of(content) or encoding), newline=None)
@@ -245,43 +245,43 @@ class _Broken(Exception):
 
 
 def _reason(error: Exception, timeout: float) -> str:
-    "What a user can understand of a network error."
+    "A network error in words that a user understands."
     error = error.reason if type(error) is URLError else error
     if isinstance(error, (TimeoutError, queue.Empty)):
         return f"no answer within {timeout:g} s"
     return f"HTTP {error.code} {error.reason}" if isinstance(error, HTTPError) else str(error) or type(error).__name__
 
 
-def _ask(url: str, start: int, timeout: float):
-    "Request `url` from byte `start` on: the answer, its first byte, the bytes of the whole file if it says so."
+def _request(url: str, start: int, timeout: float):
+    "Request `url` from byte `start`: the response, its first byte, the size of the whole file if it is stated."
     headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
                "Accept": "*/*"} | ({"Range": f"bytes={start}-"} if start else {})
-    answers: queue.SimpleQueue = queue.SimpleQueue()
+    responses: queue.SimpleQueue = queue.SimpleQueue()
 
     def work():
         try:
-            answers.put(urlopen(Request(url, headers=headers), timeout=timeout))
+            responses.put(urlopen(Request(url, headers=headers), timeout=timeout))
         except Exception as error:
-            answers.put(error)
+            responses.put(error)
 
     threading.Thread(target=work, daemon=True).start()
     try:
-        answer = answers.get(timeout=timeout)
+        response = responses.get(timeout=timeout)
     except queue.Empty as error:
-        answer = error
-    if start and getattr(answer, "code", None) == 416:  # the file is no longer than what is there
-        return _ask(url, 0, timeout)
-    if isinstance(answer, Exception):
-        raise _Broken(_reason(answer, timeout)) from answer
-    partial = answer.status == 206
-    total = answer.headers.get("Content-Range" if partial else "Content-Length", "").rpartition("/")[2]
-    return answer, start if partial else 0, int(total) if total.isdigit() else None
+        response = error
+    if start and getattr(response, "code", None) == 416:  # the file is no longer than the part
+        return _request(url, 0, timeout)
+    if isinstance(response, Exception):
+        raise _Broken(_reason(response, timeout)) from response
+    partial = response.status == 206
+    total = response.headers.get("Content-Range" if partial else "Content-Length", "").rpartition("/")[2]
+    return response, start if partial else 0, int(total) if total.isdigit() else None
 
 # %% ../../nbs/20_data.files.ipynb #c2c28bd0
 def _receive(part: BinaryIO, url: str, size: int | None, timeout: float, report: Callable):
-    "Append what the part lacks, in one request; `_Broken` if the answer is not the file or ends early."
-    answer, present, total = _ask(url, part.seek(0, os.SEEK_END), timeout)
-    with answer:
+    "Append what the part lacks, in one request; `_Broken` if the response is not the file or ends early."
+    response, present, total = _request(url, part.seek(0, os.SEEK_END), timeout)
+    with response:
         if size is not None and total not in (None, size):
             raise _Broken(f"the file there has {total:,} bytes instead of {size:,}")
         if present == 0:
@@ -289,7 +289,7 @@ def _receive(part: BinaryIO, url: str, size: int | None, timeout: float, report:
         total = total if size is None else size
         while total is None or present < total:
             try:
-                block = answer.read1(1 << 18)
+                block = response.read1(1 << 18)
             except (OSError, HTTPException) as error:
                 raise _Broken(f"{_reason(error, timeout)}, after {present:,} bytes") from error
             if not block:
@@ -303,7 +303,7 @@ def _receive(part: BinaryIO, url: str, size: int | None, timeout: float, report:
 
 
 def _complete(part: BinaryIO, url: str, sha256: str, size: int | None, timeout: float, report: Callable):
-    "Bring the part to its verified end from one address; `_Broken` with the reason if that fails."
+    "Complete and verify the part from one address; `_Broken` with the reason if that fails."
     best = part.seek(0, os.SEEK_END)
     inherited = best > 0
     while True:
@@ -329,7 +329,7 @@ def fetch(
     size: int | None = None,  # bytes, if known: a wrong file is then refused before it is transferred
     name: str | None = None,  # in the folder; None: as in the first address
     folder: str | Path | None = None,  # None: `cache_dir()`
-    timeout: float = 10.0,  # seconds for an answer, and for the longest pause between two blocks
+    timeout: float = 10.0,  # seconds to wait for a response, and at most between two blocks
     progress: bool = True,
 ) -> Path:
     "Path of the verified file; downloaded, or resumed, if it is not there."
@@ -366,7 +366,7 @@ def undamaged(
     archive: str | Path,
     kind: str,  # zip, tar or gzip
 ):
-    "Name the file whose compressed bytes cannot be read."
+    "Raise an error that names the archive if its bytes in the block cannot be read."
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
@@ -375,11 +375,11 @@ def undamaged(
 
 def unpack(
     archive: str | Path,  # a zip file
-    member: str,  # name inside
+    member: str,  # its name in the archive
     digest: str,  # of the member: SHA-256, or SHA-1
     size: int | None = None,  # bytes of the member, if known
     folder: str | Path | None = None,  # None: beside the archive
-    name: str | None = None,  # in the folder; None: as inside
+    name: str | None = None,  # in the folder; None: as in the archive
 ) -> Path:
     "Path of the verified member, unpacked if it is not there."
     archive, algorithm = Path(archive).absolute(), ALGORITHMS[len(digest)]
@@ -406,15 +406,15 @@ def unpack(
 # %% ../../nbs/20_data.files.ipynb #4a395969
 def members(
     archive: str | Path,  # a tar file, compressed or not
-    pattern: str,  # of `fnmatch`, for the whole name inside; `*` also stands for slashes
-    file: BinaryIO | None = None,  # the archive, open, to see how far it has been read
-) -> Iterator[tuple[str, BinaryIO]]:  # name, stream: to be read before the next one is asked for
-    "The files of a tar archive whose names match, in its order."
+    pattern: str,  # of `fnmatch`, for the whole name in the archive; `*` also matches slashes
+    file: BinaryIO | None = None,  # the open archive, if its caller needs to know how far it has been read
+) -> Iterator[tuple[str, BinaryIO]]:  # name, stream: to be read before the next one is taken
+    "The files of a tar archive whose names match, in the archive's order."
     names, matched = [], False
     with undamaged(archive, "tar"), tarfile.open(archive, "r|*", file) as tar:
         while (entry := tar.next()) is not None:
             names = [*names, entry.name][:9]
-            tar.members.clear()  # or it keeps all entries
+            tar.members.clear()  # otherwise it keeps all entries
             if entry.isfile() and fnmatchcase(entry.name, pattern):
                 matched = True
                 yield entry.name, tar.extractfile(entry)
@@ -424,7 +424,7 @@ def members(
 # %% ../../nbs/20_data.files.ipynb #98415d0a
 @dataclass(frozen=True)
 class KnownFile:
-    "A file with its digest, and where it comes from: addresses, or an archive of the table."
+    "A file with its digest, and where it comes from: addresses, or an archive in the table."
 
     name: str
     digest: str  # SHA-256; or SHA-1, if it is a member of an archive
@@ -446,11 +446,11 @@ ETT = f"{GITHUB}zhouhaoyi/ETDataset/main/ETT-small/"
 XQUAD = ("https://github.com/google-deepmind/xquad/raw/master/", f"{GITHUB}google-deepmind/xquad/master/")
 
 
-def _known(name: str, size: int | None, digest: str, *places: str) -> KnownFile:
-    "A line of the table: addresses, without the name where they end with a slash; or an archive and the member."
-    places = [f"{place}{{0}}" if place.endswith("/") else place for place in places]
-    places = tuple(place.format(name, *name.split(".")[1:2]) for place in places)
-    return KnownFile(name, digest, size, *([places] if "://" in places[0] else [(), *places]))
+def _known(name: str, size: int | None, digest: str, *sources: str) -> KnownFile:
+    "A line of the table: addresses, to which the name is added after a final slash; or an archive and the member."
+    sources = [f"{source}{{0}}" if source.endswith("/") else source for source in sources]
+    sources = tuple(source.format(name, *name.split(".")[1:2]) for source in sources)
+    return KnownFile(name, digest, size, *([sources] if "://" in sources[0] else [(), *sources]))
 
 # %% ../../nbs/20_data.files.ipynb #3d556f5f
 FILES = {line[0]: _known(*line) for line in (
@@ -509,11 +509,11 @@ def choose_corpus(
     corpus: str | Path,  # "auto", "embedded", one of `names`, or a path
     names: Collection[str],  # of published corpora; the first is what "auto" tries
     published: Callable[[str, float], Any],  # of a name and seconds to wait for a server
-    embedded: Callable[[str], Any],  # of the reason why it is not the published one; "" if it was asked for
+    embedded: Callable[[str], Any],  # of the reason why it is not the published one; "" if it was chosen
     other: Callable[[str | Path], Any],  # of a path
     timeout: float | None = None,  # seconds; None: 4 for "auto", else 15
-):  # what the callable that the name stands for returns
-    "The corpus of that name."
+):  # what the callable for this corpus returns
+    "The corpus that `corpus` stands for."
     if not isinstance(corpus, (str, Path)):
         raise TypeError(f"corpus={corpus!r}, expected 'auto', 'embedded', {', '.join(map(repr, names))} or a path")
     if corpus in names:
