@@ -34,7 +34,7 @@ from sru_nb.testing import close, raises, some_text
 
 # %% ../nbs/22_data.streams.ipynb #73254177
 def numbers(size):
-    "A corpus in which every item is its own place, so that nothing can be confused."
+    "A corpus in which every item is its own index, so that nothing can be confused."
     return np.arange(size)
 
 
@@ -45,9 +45,9 @@ shapes = pytest.mark.parametrize("size,batch_size,unroll", [(2, 1, 1), (27, 3, 5
 @shapes
 def test_every_target_is_predicted_exactly_once(size, batch_size, unroll):
     streams = Streams(numbers(size), batch_size, unroll)
-    seen = torch.cat([y.flatten() for _, y in streams]).sort().values
-    close(seen, torch.arange(1, (size - 1) // batch_size * batch_size + 1))
-    assert len(seen) == streams.targets and size - 1 - len(seen) < batch_size
+    targets = torch.cat([y.flatten() for _, y in streams]).sort().values
+    close(targets, torch.arange(1, (size - 1) // batch_size * batch_size + 1))
+    assert len(targets) == streams.targets and size - 1 - len(targets) < batch_size
 
 
 @shapes
@@ -67,10 +67,10 @@ def test_windows_are_those_of_the_original(size, batch_size, unroll):
 @shapes
 def test_processes_share_the_streams(size, batch_size, unroll):
     for world_size in range(1, min(batch_size, 4) + 1):
-        shares = [Streams(numbers(size), batch_size, unroll, None, rank, world_size) for rank in range(world_size)]
+        ranks = [Streams(numbers(size), batch_size, unroll, None, rank, world_size) for rank in range(world_size)]
         for i, (x, y) in enumerate(Streams(numbers(size), batch_size, unroll)):
-            close(torch.cat([share[i][0] for share in shares], 1), x)
-            close(torch.cat([share[i][1] for share in shares], 1), y)
+            close(torch.cat([streams[i][0] for streams in ranks], 1), x)
+            close(torch.cat([streams[i][1] for streams in ranks], 1), y)
     for rank, world_size in ((0, batch_size + 1), (1, 1), (-1, 1)):
         with raises(ValueError, "rank"):
             Streams(numbers(size), batch_size, unroll, None, rank, world_size)
@@ -149,7 +149,7 @@ def small_enwik8(folder, *addresses, corpus="enwik8"):
         yield text
 
 
-OFFLINE = "http://127.0.0.1:9/enwik8.zip"  # nobody listens at port 9
+OFFLINE = "http://127.0.0.1:9/enwik8.zip"  # nothing listens on port 9
 
 
 def test_auto_is_enwik8_where_it_can_be_obtained(tmp_path):
@@ -340,11 +340,11 @@ def test_what_has_no_white_space_is_no_text(tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_results_come_in_order_and_few_are_ahead(workers):
-    asked, results = [], []
+    requested, results = [], []
 
     def items():
         for i in range(50):
-            asked.append(i)
+            requested.append(i)
             yield i
 
     def slow(i):
@@ -353,7 +353,7 @@ def test_results_come_in_order_and_few_are_ahead(workers):
 
     for result in in_order(slow, items(), workers):
         results.append(result)
-        assert len(asked) - len(results) <= workers + 1
+        assert len(requested) - len(results) <= workers + 1
     assert results == list(range(50))
 
 
@@ -403,16 +403,16 @@ def read_text(path):
 def test_prepared_ids_equal_the_naive_ones(tmp_path, piece, options):
     paths = write(tmp_path, 400 if piece > 1 else 90, valid=some_text(1) + " never seen")
     corpus = prepare(paths, tmp_path, piece=piece, workers=1 + (piece > 1), **options)
-    said = {part: split_words(read_text(path), options.get("eos", "</s>"), options.get("lower", False))
+    tokens = {part: split_words(read_text(path), options.get("eos", "</s>"), options.get("lower", False))
             for part, path in zip(PARTS, paths)}
-    vocab = make_vocab(Counter(said["train"]), options.get("eos", "</s>"),
+    vocab = make_vocab(Counter(tokens["train"]), options.get("eos", "</s>"),
                        **{key: options[key] for key in ("max_size", "min_count") if key in options})
     assert corpus.vocab.words == vocab.words and (corpus.vocab.counts == vocab.counts).all()
     for part in PARTS:
-        assert getattr(corpus, part).tolist() == vocab.encode(said[part]).tolist()
-        assert corpus.unknown[part] == sum(word not in vocab.words for word in said[part])
-        assert corpus.words[part] == len(said[part])
-        assert corpus.about["parts"][part]["lines"] == said[part].count(corpus.vocab.eos)
+        assert getattr(corpus, part).tolist() == vocab.encode(tokens[part]).tolist()
+        assert corpus.unknown[part] == sum(word not in vocab.words for word in tokens[part])
+        assert corpus.words[part] == len(tokens[part])
+        assert corpus.about["parts"][part]["lines"] == tokens[part].count(corpus.vocab.eos)
     assert corpus.unknown["valid"] > 0
     assert sorted(contents(corpus)) == ["meta.json", "test.ids", "train.ids", "valid.ids", "words.txt"]
 
@@ -584,7 +584,7 @@ def slowly(log, paths, folder, stop=10**6):
         return prepare(paths, folder, **SMALL)
 
 
-def started(*arguments):
+def start_process(*arguments):
     process = multiprocessing.get_context("fork").Process(target=slowly, args=arguments)
     process.start()
     return process
@@ -594,29 +594,29 @@ SMALL = {"piece": 200, "limit": 60}  # some 30 pieces, and a table that forgets
 
 
 @forks
-@pytest.mark.parametrize("share", [0.02, 0.7])
-def test_a_killed_preparation_keeps_its_vocabulary(tmp_path, share):
+@pytest.mark.parametrize("fraction", [0.02, 0.7])
+def test_a_killed_preparation_keeps_its_vocabulary(tmp_path, fraction):
     paths, log = write(tmp_path, 900), tmp_path / "log"
     whole = slowly(log, paths, tmp_path / "whole")
     steps = log.stat().st_size
     log.unlink()
-    process = started(log, paths, tmp_path / "made", int(share * steps))
-    while not log.exists() or log.stat().st_size < int(share * steps):
+    process = start_process(log, paths, tmp_path / "made", int(fraction * steps))
+    while not log.exists() or log.stat().st_size < int(fraction * steps):
         assert process.is_alive()
         time.sleep(0.002)
     process.kill()
     process.join()
     assert process.exitcode == -signal.SIGKILL and not list((tmp_path / "made").glob("*/meta.json"))
     assert contents(slowly(log, paths, tmp_path / "made")) == contents(whole)
-    again = log.stat().st_size - int(share * steps) - 8  # so many may have been on their way
-    assert again <= steps and (share < 0.5 or again <= steps * 0.75)  # the words of the training part are not counted
+    repeated = log.stat().st_size - int(fraction * steps) - 8  # so many may have been in progress
+    assert repeated <= steps and (fraction < 0.5 or repeated <= steps * 0.75)  # training words are not recounted
 
 
 @forks
 def test_killed_at_any_moment_it_ends_in_the_right_files(tmp_path):
     paths, log, rng = write(tmp_path, 600), tmp_path / "log", random.Random(0)
     for _ in range(8):
-        process = started(log, paths, tmp_path / "made")
+        process = start_process(log, paths, tmp_path / "made")
         process.join(rng.uniform(0.0, 0.1))
         process.kill()
         process.join()
@@ -629,7 +629,7 @@ def test_processes_that_want_the_same_corpus_prepare_it_once(tmp_path):
     alone = slowly(log, paths, tmp_path / "alone")
     once = log.stat().st_size
     log.unlink()
-    processes = [started(log, paths, tmp_path / "made") for _ in range(3)]
+    processes = [start_process(log, paths, tmp_path / "made") for _ in range(3)]
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0] and log.stat().st_size == once
@@ -639,10 +639,10 @@ def test_processes_that_want_the_same_corpus_prepare_it_once(tmp_path):
 @forks
 def test_a_waiting_process_takes_over_from_a_killed_one(tmp_path):
     paths, log = write(tmp_path, 500), tmp_path / "log"
-    first = started(log, paths, tmp_path / "made", 9)
+    first = start_process(log, paths, tmp_path / "made", 9)
     while not log.exists() or log.stat().st_size < 9:
         time.sleep(0.002)
-    second = started(tmp_path / "other", paths, tmp_path / "made")
+    second = start_process(tmp_path / "other", paths, tmp_path / "made")
     time.sleep(0.1)
     assert second.is_alive() and not (tmp_path / "other").exists()
     first.kill()
@@ -688,9 +688,9 @@ def test_a_long_preparation_shows_where_it_is(tmp_path):
         patch.setattr(sys, "stdout", log)
         patch.setenv("SRU_NB_PROGRESS", "plain")
         prepare(write(tmp_path), tmp_path, progress=True, piece=1000, name="a name")
-    shown = log.getvalue()
-    assert all(f"a-name, {step}: 0.0 of 0.0 MB, " in shown for step in ("words", "ids of train", "ids of test"))
-    assert shown.count(", done\n") == 4 and "100 %" not in shown
+    printed = log.getvalue()
+    assert all(f"a-name, {step}: 0.0 of 0.0 MB, " in printed for step in ("words", "ids of train", "ids of test"))
+    assert printed.count(", done\n") == 4 and "100 %" not in printed
 
 
 def test_a_file_that_changes_while_it_is_read_makes_no_corpus(tmp_path):
@@ -709,7 +709,7 @@ def test_a_file_that_changes_while_it_is_read_makes_no_corpus(tmp_path):
     assert not list(tmp_path.glob("made/*/meta.json"))
 
 # %% ../nbs/22_data.streams.ipynb #7e6dfb09
-NOBODY = "http://127.0.0.1:9/"  # nobody listens at port 9
+NOBODY = "http://127.0.0.1:9/"  # nothing listens on port 9
 
 
 @contextmanager
@@ -880,8 +880,8 @@ def test_word_pieces_spell_every_word(tmp_path, lower):
     for part, path in zip(PARTS, paths):
         text = read_text(path)
         text = lower_case(text) if lower else text
-        said = "\n".join(" ".join(line.split()) for line in text.split("\n"))
-        assert corpus.decode(getattr(corpus, part)) == said == corpus.decode(corpus.encode(said))
+        clean = "\n".join(" ".join(line.split()) for line in text.split("\n"))
+        assert corpus.decode(getattr(corpus, part)) == clean == corpus.decode(corpus.encode(clean))
         assert corpus.words[part] == len(split_words(text)) < len(getattr(corpus, part))
     assert len(corpus.vocab) == 400 and corpus.unknown == {"train": 0, "valid": 0, "test": 0}
     assert corpus.about["parts"]["valid"]["lines"] == np.count_nonzero(corpus.valid == 0) == 4

@@ -18,18 +18,18 @@ from sru_nb.testing import raises, some_text
 
 # %% ../nbs/21a_data.vocabulary.ipynb #7b92f068
 @pytest.mark.parametrize("options", [{}, {"max_size": 20}, {"min_count": 4}, {"max_size": 3}, {"min_count": 10**6}])
-@pytest.mark.parametrize("own", [None, "<unk>", "<UNK>"])
-def test_a_vocabulary_is_sorted_and_complete(options, own):
-    words = split_words(some_text(1, 2000)) + [own] * 5 * (own is not None)
+@pytest.mark.parametrize("symbol", [None, "<unk>", "<UNK>"])
+def test_a_vocabulary_is_sorted_and_complete(options, symbol):
+    words = split_words(some_text(1, 2000)) + [symbol] * 5 * (symbol is not None)
     counts = Counter(words)
     vocab = make_vocab(counts, **options)
-    assert vocab.unk == (own or "<unk>") and vocab.eos == "</s>" and vocab.counts.sum() == len(words)
+    assert vocab.unk == (symbol or "<unk>") and vocab.eos == "</s>" and vocab.counts.sum() == len(words)
     assert vocab.words == [word for _, word in sorted(zip(-vocab.counts, vocab.words))]
-    kept = [word for word in vocab.words if word not in ("</s>", vocab.unk)]
-    assert all(vocab.counts[vocab.words.index(word)] == counts[word] for word in [*kept, "</s>"])
-    wanted = sorted((-count, word) for word, count in counts.items()
+    regular = [word for word in vocab.words if word not in ("</s>", vocab.unk)]
+    assert all(vocab.counts[vocab.words.index(word)] == counts[word] for word in [*regular, "</s>"])
+    ordered = sorted((-count, word) for word, count in counts.items()
                     if word not in ("</s>", vocab.unk) and count >= options.get("min_count", 1))
-    assert kept == [word for _, word in wanted][: options.get("max_size", 10**6) - 2]
+    assert regular == [word for _, word in ordered][: options.get("max_size", 10**6) - 2]
     assert (np.bincount(vocab.encode(words), minlength=len(vocab)) == vocab.counts).all()
 
 
@@ -37,10 +37,10 @@ def test_a_vocabulary_is_sorted_and_complete(options, own):
 def test_decode_of_words_inverts_encode(lower):
     text = some_text(2)
     vocab = make_vocab(Counter(split_words(text, lower=lower)), lower=lower)
-    said = "\n".join(" ".join(line.split()) for line in (lower_case(text) if lower else text).split("\n"))
+    clean = "\n".join(" ".join(line.split()) for line in (lower_case(text) if lower else text).split("\n"))
     for ids in (vocab.encode(text), torch.from_numpy(vocab.encode(text)), vocab.encode(text).tolist()):
-        assert vocab.decode(ids) == said
-    assert vocab.decode(vocab.encode(said)) == said and (vocab.encode(split_words(text, lower=lower)) == ids).all()
+        assert vocab.decode(ids) == clean
+    assert vocab.decode(vocab.encode(clean)) == clean and (vocab.encode(split_words(text, lower=lower)) == ids).all()
     for text in ("", "\n", "\n\n\na", "a\n\n"):
         assert make_vocab({"a": 1}).decode(make_vocab({"a": 1}).encode(text)) == text
 
@@ -133,8 +133,8 @@ def test_pieces_spell_every_word(tmp_path, lower):
     vocab = SubwordVocab(tmp_path / "tokenizer.json", lower=lower)
     assert len(vocab) == 400
     for text in (some_text(1), "wordless 🙂 naïveté\n\n  foo</s>bar <unk>\nend", "", "\n"):
-        said = "\n".join(" ".join(line.split()) for line in (lower_case(text) if lower else text).split("\n"))
-        assert vocab.decode(vocab.encode(text)) == said
+        clean = "\n".join(" ".join(line.split()) for line in (lower_case(text) if lower else text).split("\n"))
+        assert vocab.decode(vocab.encode(text)) == clean
         assert vocab.encode(split_words(text, lower=lower)).tolist() == vocab.encode(text).tolist()
     assert vocab.known and SubwordVocab(tmp_path / "tokenizer.json", lower=lower).encode("the cat").tolist() == (
         vocab.encode("the cat").tolist())

@@ -34,7 +34,7 @@ from .embedded import embedded_file, stdlib_sources, topic_texts
 from .files import (LM1B, Transfer, cache_dir, choose_corpus, claimed, mark_length, members, obtain,
                                 publish, sha256_of, undamaged, writable_dir)
 from .vocabulary import (ByteVocab, SubwordVocab, WordVocab, load_vocab, make_vocab, save_vocab,
-                                    save_vocab, split_words, train_subwords)
+                                    split_words, train_subwords)
 
 # %% ../../nbs/22_data.streams.ipynb #a31d0b66
 class Streams(Batches):
@@ -46,7 +46,7 @@ class Streams(Batches):
         batch_size: int,  # B, streams side by side
         unroll: int,  # L, steps of a window; the last window may be shorter
         table: np.ndarray | None = None,  # id of each value of `data`; None: they are ids
-        rank: int = 0,  # of the processes that share the streams, this one
+        rank: int = 0,  # of this process among those that share the streams
         world_size: int = 1,
     ):
         batch_size, self.unroll = check_whole("batch_size", batch_size, 1), check_whole("unroll", unroll, 1)
@@ -60,10 +60,10 @@ class Streams(Batches):
         if not 0 <= check_whole("rank", rank) < world_size <= batch_size:
             raise ValueError(f"rank={rank}, world_size={world_size}, expected rank below world_size, and at least one "
                              f"of the batch_size={batch_size} streams for each process")
-        own = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
+        rows = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self.targets = length * batch_size  # predictions in all windows
-        self.x = data[: self.targets].reshape(batch_size, length)[own]  # views: a stream a row
-        self.y = data[1 : self.targets + 1].reshape(batch_size, length)[own]
+        self.x = data[: self.targets].reshape(batch_size, length)[rows]  # views: one row per stream
+        self.y = data[1 : self.targets + 1].reshape(batch_size, length)[rows]
         self.table = table
         super().__init__(lambda epoch: range(-(-length // self.unroll)), self.__getitem__, {
             "batch_size": batch_size, "unroll": self.unroll, "length": length}, "streams")
@@ -91,26 +91,26 @@ class Corpus:
 
     name: str
     path: Path  # the file of bytes, or the folder of ids
-    sha256: str  # of the file; of words, that of the digests of the texts
+    sha256: str  # of the file; for words, of the digests of the texts
     vocab: ByteVocab | WordVocab | SubwordVocab
     note: str  # which corpus this is and why, one line
-    about: dict  # "parts": what was counted in each; of words all that meta.json says
+    about: dict  # "parts": what was counted in each; for words all of meta.json
     train: np.memmap  # (bytes,) uint8, or (tokens,) uint16 or uint32, little-endian
     valid: np.memmap
     test: np.memmap
 
     def numbers(self, key: str) -> dict[str, int]:
-        "Of each part its number of bytes, or of tokens, words, lines or unknown words."
+        "The number of bytes, tokens, words, lines or unknown words in each part."
         return {part: counted[key] for part, counted in self.about["parts"].items()}
 
     @property
     def unknown(self) -> dict[str, int]:
-        "How many words of each part are not in the vocabulary and became `unk`; the corpus' own `unk` not counted."
+        "How many words of each part are not in the vocabulary and became `unk`, not counting the corpus' own `unk`."
         return self.numbers("unknown")
 
     @property
     def words(self) -> dict[str, int]:
-        "Words of each part, the ends of lines included: what a perplexity per word divides by."
+        "Words of each part, including line ends: the divisor of a perplexity per word."
         return self.numbers("words")
 
     def encode(self, text: bytes | str | Iterable[str]) -> np.ndarray:
@@ -146,7 +146,7 @@ def open_corpus(
     name: str | None = None,  # None: the file's name
     note: str | None = None,  # None: name and size
 ) -> Corpus:
-    "Map a file; nothing but its distinct bytes and its digest is computed."
+    "Map a file; only its distinct bytes and its digest are computed."
     corpus, path = str(path), Path(path).expanduser().absolute()
     if not path.is_file():
         where = "" if Path(corpus).is_absolute() else f" (the current folder is {Path.cwd()})"
@@ -173,7 +173,7 @@ def load_corpus(
     timeout: float | None = None,  # seconds to wait for a server's answer; None: 4 for "auto", else 15
     progress: bool = True,  # of a download
 ) -> Corpus:
-    "The corpus of bytes of that name; its `note` says which it is, and why."
+    "The corpus of bytes of that name; its `note` says which one it is and why."
     def published(name: str, seconds: float) -> Corpus:
         origin = "from the cache folder" if (cache_dir() / name).is_file() else "fetched"
         path = obtain(name, timeout=seconds, progress=progress)
@@ -189,10 +189,10 @@ def load_corpus(
 # %% ../../nbs/22_data.streams.ipynb #01b3639b
 def readable(
     text: bytes,
-) -> str:  # one that prints without surprises
-    "Bytes as a person reads them: UTF-8, the rest as escapes."
-    shown = text.decode(errors="backslashreplace")
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in shown)
+) -> str:  # printable
+    "Bytes in readable form: UTF-8, the rest as escapes."
+    decoded = text.decode(errors="backslashreplace")
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in decoded)
 
 
 def samples(
@@ -217,7 +217,7 @@ LONGEST = 1 << 20  # bytes of a word
 
 def cut_after_space(
     text: bytes,
-    end: int | None = None,  # None: of the text
+    end: int | None = None,  # None: the end of the text
 ) -> int:
     "The index after the last white space in the last megabyte before an index, or 0."
     end = len(text) if end is None else end
@@ -226,7 +226,7 @@ def cut_after_space(
 
 @dataclass(frozen=True)
 class Piece:
-    "Bytes of a text that are worked on at once."
+    "Bytes of a text that are processed at once."
 
     name: str  # of the file, for messages
     start: int  # index of its first byte in the file
@@ -252,7 +252,7 @@ class Piece:
 # %% ../../nbs/22_data.streams.ipynb #374c0799
 @dataclass(frozen=True)
 class Text:
-    "What a part of a corpus is read from: a file, plain or gzip, a range of a plain one, or files in a tar archive."
+    "A source of a part of a corpus: a file, plain or gzip, a range of a plain one, or files in a tar archive."
 
     path: Path
     start: int = 0  # first byte
@@ -261,17 +261,17 @@ class Text:
 
     @property
     def size(self) -> int:
-        "Bytes, as they are on the disk."
+        "Size in bytes, on the disk."
         return (self.path.stat().st_size if self.end is None else self.end) - self.start
 
     @property
     def compressed(self) -> bool:
-        "Whether the file is one of gzip."
+        "Whether the file is compressed by gzip."
         with open(self.path, "rb") as file:
             return file.read(2) == b"\x1f\x8b"
 
     def describe(self) -> dict:
-        "What decides its words, and its name."
+        "What determines its words, and its name."
         span = {"range": [self.start, self.start + self.size]} if self.end is not None or self.start else {}
         return {"name": self.path.name, "bytes": self.path.stat().st_size, "sha256": sha256_of(self.path), **span,
                 **({"members": self.members} if self.members else {})}
@@ -280,19 +280,19 @@ class Text:
 @patch
 def pieces(
     self: Text,
-    size: int,  # bytes of each, about
+    size: int,  # approximate bytes of each
     report: Callable[[int], None] = lambda done: None,  # called with the bytes that were read from the disk
 ) -> Iterator[Piece]:
-    "Cut the text; only the piece that is asked for is in the memory."
+    "Cut the text; only the current piece is in memory."
     with undamaged(self.path, "tar" if self.members else "gzip"), open(self.path, "rb") as raw:
         raw.seek(self.start)
         files = [("", gzip.open(raw) if self.compressed else raw)]
         for member, file in files if self.members is None else members(self.path, self.members, raw):
             name = f"{self.path}, {member}" if member else str(self.path)
-            rest, start, whole = b"", self.start, True  # whole: no end of a line is missing at the end
+            rest, start, has_end = b"", self.start, True  # whether the last line has its end
             while block := file.read(size if self.end is None else min(size, self.end - raw.tell())):
-                rest, whole = rest + block, block.endswith(b"\n")
-                cut = cut_after_space(rest) if len(block) == size else 0  # else this was the last block
+                rest, has_end = rest + block, block.endswith(b"\n")
+                cut = cut_after_space(rest) if len(block) == size else 0  # otherwise this was the last block
                 if not cut and len(rest) > LONGEST + size:
                     raise ValueError(f"{name}: more than {LONGEST:,} bytes without a space or the end of a line "
                                      f"before byte {start + len(rest):,}, expected text")
@@ -300,13 +300,13 @@ def pieces(
                     yield Piece(name, start, rest[:cut])
                     rest, start = rest[cut:], start + cut
                 report(min(raw.tell() - self.start, self.size - 1))
-            if rest or not whole:
-                yield Piece(name, start, rest if whole else rest + b"\n")
+            if rest or not has_end:
+                yield Piece(name, start, rest if has_end else rest + b"\n")
         report(self.size)
 
 # %% ../../nbs/22_data.streams.ipynb #5c1a9c54
 def _begin(function: Callable):
-    "What a worker does first: keep its function, and end when the parent does."
+    "Start a worker: store its function, and end it when its parent ends."
     def follow():
         multiprocessing.parent_process().join()
         os._exit(1)
@@ -346,13 +346,13 @@ def in_order(
 class WordCounts:
     "Counts of words, in a table of bounded size."
 
-    limit: int = 3_000_000  # words in the table at most
-    lost: int = 0  # by which a count may be wrong
+    limit: int = 3_000_000  # maximum number of words in the table
+    lost: int = 0  # maximum error of a count
     tokens: int = 0  # words counted
     values: dict[str, int] = field(default_factory=dict)
 
     def add(self, counts: Mapping[str, int]):
-        "Add the counts of some words; of too many, forget the rarest until half the limit is left."
+        "Add the counts of some words; if they are too many, forget the rarest until half the limit is left."
         values, lost = self.values, self.lost
         for word, count in counts.items():
             values[word] = values.get(word, lost) + count
@@ -365,17 +365,17 @@ class WordCounts:
 # %% ../../nbs/22_data.streams.ipynb #afd7a2a0
 @dataclass
 class WordSettings:
-    "What decides the ids of a text."
+    "What determines the ids of a text."
 
-    max_size: int | None = None  # words of the vocabulary at most, `unk` and `eos` included; None: all
-    min_count: int = 1  # a word that is rarer in the training part becomes `unk`
+    max_size: int | None = None  # maximum size of the vocabulary, including `unk` and `eos`; None: all words
+    min_count: int = 1  # a word rarer than this in the training part becomes `unk`
     lower: bool = False  # lower-case the text
     eos: str = "</s>"  # word for the end of a line
     unk: str | None = None  # word for all others; None: the corpus' own, <unk> or <UNK>, else <unk>
     vocab: str | Path | None = None  # file of a vocabulary to use instead of making one
     subwords: int | None = None  # size of a vocabulary of word pieces; None: whole words
     limit: int = 3_000_000  # distinct words counted at the same time, see `WordCounts`
-    piece: int = 16 << 20  # bytes that are worked on at once
+    piece: int = 16 << 20  # bytes that are processed at once
 
     def __post_init__(self):
         for name, least in dict(max_size=3, min_count=1, subwords=300, limit=2, piece=1).items():
@@ -398,14 +398,14 @@ class WordSettings:
 def work_through(
     function: Callable,  # of a piece
     texts: list[Text],
-    size: int,  # bytes of a piece, about
+    size: int,  # approximate bytes of a piece
     workers: int = 1,
-    report: Callable[[int], None] = lambda done: None,  # called with the bytes that were read of all texts
+    report: Callable[[int], None] = lambda done: None,  # called with the bytes read so far from all texts
 ) -> Iterator:  # its results, in the order of the pieces
     "Call a function with the pieces of some texts, one after the other."
-    before = np.cumsum([0, *(text.size for text in texts)]).tolist()
-    pieces = (text.pieces(size, lambda done, start=start: report(start + done)) for text, start in zip(texts, before))
-    workers = workers if before[-1] > size else 1  # a single piece needs no processes
+    starts = np.cumsum([0, *(text.size for text in texts)]).tolist()
+    pieces = (text.pieces(size, lambda done, start=start: report(start + done)) for text, start in zip(texts, starts))
+    workers = workers if starts[-1] > size else 1  # a single piece needs no processes
     return in_order(function, chain.from_iterable(pieces), workers)
 
 
@@ -414,7 +414,7 @@ def count_piece(
     eos: str = "</s>",
     lower: bool = False,
 ) -> Counter:
-    "Count the words of a piece, the ends of lines as `eos`."
+    "Count the words of a piece, and line ends as `eos`."
     counts = Counter()
     for text in piece.chunks():
         counts.update(split_words(text, eos, lower))
@@ -427,7 +427,7 @@ def count_words(
     workers: int = 1,
     report: Callable[[int], None] = lambda done: None,  # called with the bytes that were read
 ) -> WordCounts:
-    "Count the words of texts, the ends of lines as `eos`."
+    "Count the words of texts, and line ends as `eos`."
     counts, count = WordCounts(settings.limit), partial(count_piece, eos=settings.eos, lower=settings.lower)
     for words in work_through(count, texts, settings.piece, workers, report):
         counts.add(words)
@@ -454,7 +454,7 @@ def write_ids(
     texts: list[Text],
     vocab: WordVocab | SubwordVocab,
     dtype: str,
-    piece: int,  # bytes that are worked on at once
+    piece: int,  # bytes that are processed at once
     workers: int = 1,
     report: Callable[[int], None] = lambda done: None,
 ) -> dict[str, int]:  # tokens, words, lines, unknown words
@@ -492,7 +492,7 @@ def as_texts(
 # %% ../../nbs/22_data.streams.ipynb #149f6893
 def learn_vocab(
     target: Path,  # folder of the corpus
-    texts: list[Text],  # to train on
+    texts: list[Text],  # for training
     settings: WordSettings,
     workers: int = 1,
     report: Callable[[int], None] = lambda done: None,
@@ -516,9 +516,9 @@ def encode_parts(
     parts: dict[str, list[Text]],
     settings: WordSettings,
     workers: int = 1,
-    watch: Callable = lambda title, total: lambda done: None,  # makes a report for a progress line
+    watch: Callable = lambda title, total: lambda done: None,  # makes the `report` of a progress line
 ) -> dict:
-    "Both passes; what `meta.json` says of their results."
+    "Make both passes; returns what `meta.json` says about their results."
     sizes = {part: sum(text.size for text in texts) for part, texts in parts.items()}
     vocab = learn_vocab(target, parts["train"], settings, workers, watch("words", sizes["train"]))
     numbers, dtype = {}, "<u2" if len(vocab) <= 1 << 16 else "<u4"
@@ -536,7 +536,7 @@ def prepare_words(
     train: str | Path | Text | list,  # path of a text file, plain or .gz, or several
     valid: str | Path | Text | list,
     test: str | Path | Text | list,
-    folder: str | Path | None = None,  # the corpus gets a folder of its own in this one; None: `cache_dir()`
+    folder: str | Path | None = None,  # the corpus gets its own folder in this one; None: `cache_dir()`
     name: str | None = None,  # None: that of the first training file
     workers: int | None = None,  # processes; None: one for each processor, at most eight; each takes some 200 MB
     progress: bool = True,
@@ -547,7 +547,7 @@ def prepare_words(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     settings, workers = WordSettings(**settings), check_whole("workers", workers or min(cores, 8), 1)
     if settings.subwords:
-        import_tokenizers()  # that it is missing is said before any work
+        import_tokenizers()  # if it is missing, fail before any work
     parts = {part: as_texts(part, paths) for part, paths in zip(PARTS, (train, valid, test))}
     root, title = cache_dir() if folder is None else Path(folder).expanduser().absolute(), name
     name = re.sub(r"[^\w.-]+", "-", name or parts["train"][0].path.name)
@@ -566,10 +566,10 @@ def prepare_words(
         return {part: [text.describe() for text in texts] for part, texts in parts.items()}
 
     files = describe()
-    same = [{key: value for key, value in about.items() if key != "name"} for part in files.values() for about in part]
+    unnamed = [{key: value for key, value in file.items() if key != "name"} for part in files.values() for file in part]
     values = asdict(settings) | ({} if settings.vocab is None else {"vocab": sha256_of(settings.vocab)})
-    whole = {"format": 1, "parts": [len(part) for part in files.values()], "files": same, "settings": values}
-    target = root / f"{name}-{sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]}"
+    identity = {"format": 1, "parts": [len(part) for part in files.values()], "files": unnamed, "settings": values}
+    target = root / f"{name}-{sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]}"
     if not (target / "meta.json").is_file():
         target.mkdir(parents=True, exist_ok=True)
         with claimed(target / "meta.json"):
@@ -587,7 +587,7 @@ def open_words(
     name: str | None = None,  # None: the one it was prepared under
     why: str = "",  # to be added to the note
 ) -> Corpus:
-    "Open a prepared corpus; nothing but its vocabulary is read."
+    "Open a prepared corpus; only its vocabulary is read."
     folder = Path(folder).absolute()
     if not (folder / "meta.json").is_file():
         raise FileNotFoundError(f"folder={str(folder)!r}: no meta.json in it, expected one that `prepare_words` made")
@@ -617,7 +617,7 @@ PRESETS = {"ptb": {"eos": "</s>"}, "wikitext103": {"eos": "<eos>"},
 def local_texts(
     corpus: str | Path,  # a folder, a file, or three files with commas between them
 ) -> list[Text]:  # train, valid, test
-    "The texts that a path stands for; one file is cut after a line's end, or after a word where a line is too long."
+    "The texts that a path stands for; a single file is cut after a line end, or after a word where a line is too long."
     path, patterns = Path(corpus).expanduser().absolute(), (
         "{}.txt", "{}.txt.gz", "wiki.{}.tokens", "wiki.{}.raw", "ptb.{}.txt")
     if path.is_file():
@@ -650,9 +650,9 @@ def load_words(
     timeout: float | None = None,  # seconds to wait for a server's answer; None: 4 for "auto", else 15
     workers: int | None = None,  # as in `prepare_words`
     progress: bool = True,
-    **settings,  # fields of `WordSettings`; they come before those of the name
+    **settings,  # fields of `WordSettings`; they override those of the name
 ) -> Corpus:
-    "The corpus of words of that name, prepared if need be; its `note` says which it is, and why."
+    "The corpus of words of that name, prepared if need be; its `note` says which one it is and why."
     names, root = [name for name in PRESETS if name != "embedded"], writable_dir(folder)
     check_choice("default", default, names)
 
@@ -678,15 +678,15 @@ def load_words(
             return local_texts(path), Path(str(path).split(",")[0]).name, "", {}
         prepared = open_words(Path(path).expanduser())
         for name, value in settings.items():
-            if value != (was := prepared.about["settings"].get(name)):
-                raise ValueError(f"{name}={value!r}, expected {was!r}, with which {path} was prepared")
+            if value != (actual := prepared.about["settings"].get(name)):
+                raise ValueError(f"{name}={value!r}, expected {actual!r}, with which {path} was prepared")
         return prepared
 
     chosen = choose_corpus(corpus, sorted(names, key=lambda name: name != default), published, embedded, local, timeout)
     if isinstance(chosen, Corpus):
         return chosen
     texts, name, why, preset = chosen
-    dropped = {"subwords": ("min_count", "unk"), "vocab": ("min_count",)}  # what they do not go with
-    dropped = {key for setting, keys in dropped.items() if settings.get(setting) for key in keys}
+    excluded = {"subwords": ("min_count", "unk"), "vocab": ("min_count",)}  # what they do not go with
+    dropped = {key for setting, keys in excluded.items() if settings.get(setting) for key in keys}
     preset = {key: value for key, value in preset.items() if key not in dropped}
     return prepare_words(*texts, root, name, workers, progress, why, **preset | settings)

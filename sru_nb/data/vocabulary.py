@@ -29,7 +29,7 @@ def lower_case(text: str) -> str:
 
 
 def word_key(word: str) -> str:
-    "What all spellings of a word share: normal form C [Unicode Annex 15], no second dot on an `i`, no emoji style."
+    "The key of all spellings of a word: normal form C [Unicode Annex 15], no second dot on an `i`, no emoji style."
     if word.isascii():
         return word
     plain = unicodedata.normalize("NFC", re.sub("[\ufe0e\ufe0f]", "", word)).replace("i\u0307", "i")
@@ -40,7 +40,7 @@ def word_ids(
     words: Sequence[str],
     first: int = 0,  # id of the first one
 ) -> dict[str, int]:
-    "The ids of words, and of their keys; of words with one key the first has it."
+    "The ids of words and of their keys; a key that several words share has the id of the first."
     ids = {word: i for i, word in enumerate(words, first)}
     if len(ids) != len(words):
         raise ValueError(f"words: {Counter(words).most_common(1)[0][0]!r} is there twice, expected it once")
@@ -60,7 +60,7 @@ def check_ids(
     ids,  # tensor, array or list
     size: int,  # of the vocabulary
 ) -> np.ndarray:  # (n,) int64, in row-major order
-    "Refuse what is no id of a vocabulary of that size."
+    "Refuse anything that is not an id of a vocabulary of that size."
     ids = np.asarray(ids.cpu() if hasattr(ids, "cpu") else ids).reshape(-1)
     if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= size):
         raise ValueError(f"ids: {ids.dtype} from {ids.min()} to {ids.max()}, expected integers from 0 to {size - 1}")
@@ -73,7 +73,7 @@ def by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #b0ee47ad
 class Vocabulary:
-    "Words with ids from 2 on; 0 is a pad, 1 a word without an id."
+    "Words with ids from 2 on; 0 is padding, 1 a word without an id."
 
     PAD, OOV = 0, 1
 
@@ -91,7 +91,7 @@ class Vocabulary:
         sentences: Iterable[Sequence[str]],  # lists of words
         min_count: int = 1,  # rarer words get no id
     ) -> "Vocabulary":
-        "The words of sentences by their keys, by frequency, then by alphabet."
+        "The keys of the words of sentences, by frequency, then by code point."
         counts = Counter()
         for word, count in Counter(chain.from_iterable(sentences)).items():
             counts[word_key(word)] += count
@@ -103,7 +103,7 @@ class Vocabulary:
     def encode(
         self,
         words: Sequence[str],
-        max_length: int | None = None,  # what is beyond it is left out
+        max_length: int | None = None,  # further words are left out
     ) -> np.ndarray:  # (L,) int64, L at least 1
         "Ids of words; a sentence without a word is one `<oov>`."
         if isinstance(words, str):
@@ -117,7 +117,7 @@ class Vocabulary:
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #4139eb3e
 class ByteVocab:
-    "The bytes that a corpus has, sorted; the index of a byte is its id."
+    "The bytes that occur in a corpus, sorted; the index of a byte is its id."
 
     def __init__(self, values: bytes):
         self.values = np.frombuffer(bytes(sorted(set(values))), np.uint8)  # (V,) id -> byte
@@ -156,7 +156,7 @@ class WordVocab:
 
     def __init__(
         self,
-        words: Iterable[str] | Mapping[str, int],  # `unk` and `eos` among them; a mapping: with their counts
+        words: Iterable[str] | Mapping[str, int],  # including `unk` and `eos`; a mapping: with their counts
         unk: str = "<unk>",  # stands for every other word
         eos: str = "</s>",  # stands for the end of a line
         lower: bool = False,  # the text was lower-cased
@@ -183,7 +183,7 @@ class WordVocab:
         self,
         words: list[str],
     ) -> tuple[np.ndarray, int]:  # (words,) int32 ids; how many are not in the vocabulary
-        "Ids of words, the unknown ones counted."
+        "Ids of words, and the number of unknown words."
         ids = np.fromiter(map(self.ids.get, words, repeat(-1)), np.int32, len(words))
         for i in np.flatnonzero(ids < 0):
             ids[i] = self.ids.get(word_key(words[i]), -1)
@@ -222,7 +222,7 @@ def describe(self: WordVocab) -> dict:
             "most_frequent": self.words[:10], "sha256": sha256("\n".join(self.words).encode()).hexdigest()}
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #45235a8b
-UNKNOWN = ("<unk>", "<UNK>")  # what corpora call it
+UNKNOWN = ("<unk>", "<UNK>")  # what corpora call an unknown word
 HEADER = "# sru_nb words "  # how the file of a vocabulary begins
 
 
@@ -230,19 +230,19 @@ def make_vocab(
     counts: Mapping[str, int],  # of all words of the text; `eos` is one of them
     eos: str = "</s>",
     unk: str | None = None,  # None: the corpus' own, <unk> or <UNK>, else <unk>
-    max_size: int | None = None,  # words at most, `unk` and `eos` included; None: all
-    min_count: int = 1,  # a word that is rarer becomes `unk`
+    max_size: int | None = None,  # maximum number of words, `unk` and `eos` included; None: all
+    min_count: int = 1,  # a rarer word becomes `unk`
     tokens: int | None = None,  # words of the text; None: the sum of the counts
     **about,  # `lower` and `lost` of the vocabulary
 ) -> WordVocab:
-    "The vocabulary of counted words: by falling frequency, equal ones by code point."
+    "The vocabulary of counted words: by decreasing frequency, then by code point."
     unk = unk or max(UNKNOWN, key=lambda word: counts.get(word, 0))
-    kept = {word: count for word, count in counts.items() if count >= min_count and word not in (unk, eos)}
-    kept = dict(islice(by_frequency(kept).items(), None if max_size is None else max(max_size - 2, 0)))
+    entries = {word: count for word, count in counts.items() if count >= min_count and word not in (unk, eos)}
+    entries = dict(islice(by_frequency(entries).items(), None if max_size is None else max(max_size - 2, 0)))
     lines = counts.get(eos, 0)
-    others = (sum(counts.values()) if tokens is None else tokens) - sum(kept.values()) - lines
-    kept |= {unk: max(others, counts.get(unk, 0)), eos: lines}  # the first is less only where counts are too large
-    return WordVocab(by_frequency(kept), unk, eos, **about)
+    others = (sum(counts.values()) if tokens is None else tokens) - sum(entries.values()) - lines
+    entries |= {unk: max(others, counts.get(unk, 0)), eos: lines}  # `others` is less only if counts are too large
+    return WordVocab(by_frequency(entries), unk, eos, **about)
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #1e48ebcd
 def save_vocab(
@@ -285,25 +285,25 @@ def load_vocab(
 def train_subwords(
     counts: Mapping[str, int],  # of words; `eos` is left out
     tokens: int,  # sum of the counts
-    size: int,  # of the vocabulary: the end of a line, 256 bytes, the rest joined from them
+    size: int,  # of the vocabulary: the end of a line, 256 bytes, and pieces joined from them
     eos: str,
     path: Path,  # file of the tokenizer
-    most: int = 10_000_000,  # words to learn from
+    most: int = 10_000_000,  # maximum number of words to learn from
 ):
     "Learn pieces of words from counted words, and write them to a file."
     library = import_tokenizers()
     tokenizer = library.Tokenizer(library.models.BPE())
-    tokenizer.normalizer = library.normalizers.NFC()  # one spelling for all, and one row of pieces
+    tokenizer.normalizer = library.normalizers.NFC()  # one spelling for all, and so the same pieces
     tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = library.decoders.ByteLevel()
     trainer = library.trainers.BpeTrainer(
         vocab_size=size, special_tokens=[eos], show_progress=False,
         initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()))
     scale = max(1.0, tokens / most)
-    few = sorted((word, int(count / scale + 0.5)) for word, count in counts.items()
+    scaled = sorted((word, int(count / scale + 0.5)) for word, count in counts.items()
                  if count >= scale / 2 and word != eos)
-    tokenizer.train_from_iterator((f" {word}" * min(left, 1000) for word, count in few
-                                   for left in range(count, 0, -1000)), trainer)
+    tokenizer.train_from_iterator((f" {word}" * min(remaining, 1000) for word, count in scaled
+                                   for remaining in range(count, 0, -1000)), trainer)
     write_file(path, tokenizer.to_str(pretty=True))
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #ab8d3fcc
@@ -318,17 +318,17 @@ class SubwordVocab:
     ):
         self.path, self.eos, self.lower = Path(path), eos, lower
         self.tokenizer = import_tokenizers().Tokenizer.from_file(str(path))
-        self.tokenizer.encode_special_tokens = True  # `eos` inside of a word is no end of a line
+        self.tokenizer.encode_special_tokens = True  # `eos` inside a word is not the end of a line
         self.end = self.tokenizer.token_to_id(eos)
         if self.end is None:
             raise ValueError(f"eos={eos!r}, expected a symbol of {path}")
-        self.known = {eos: [self.end]}  # pieces of words
+        self.known = {eos: [self.end]}  # word -> ids of its pieces
 
     def __len__(self) -> int:
         return self.tokenizer.get_vocab_size()
 
     def encode_words(self, words: list[str]) -> tuple[np.ndarray, int]:  # (pieces,) int32 ids; 0 unknown words
-        "Ids of words; the pieces of some 200,000 distinct words are kept."
+        "Ids of words; the pieces of some 200,000 distinct words are cached."
         if len(self.known) > 200_000:
             self.known = {self.eos: [self.end]}
         missing = [word for word in dict.fromkeys(words) if word not in self.known]
