@@ -207,7 +207,7 @@ def test_a_published_file_is_verified_or_named(tmp_path):
 def test_auto_is_trec_or_the_embedded_sentences_and_says_why(tmp_path):
     write_set(tmp_path, "trec", 60)
     assert load_sentences("auto", tmp_path).name == "trec"
-    offline = "http://127.0.0.1:9/TREC.train.all"  # nobody listens at port 9
+    offline = "http://127.0.0.1:9/TREC.train.all"  # nothing listens on port 9
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FILES, "TREC.train.all", KnownFile("TREC.train.all", "0" * 64, 1, (offline,)))
         patch.setenv("SRU_NB_CACHE", str(tmp_path / "cache"))
@@ -358,9 +358,9 @@ def test_a_hub_data_set_is_the_table_it_was_made_of(tmp_path):
 
 
 def test_a_sentence_of_two_packages_is_left_out():
-    kept = unambiguous([("xml", "Read the file."), ("http", "Read the file!"), ("xml", "Read The FILE."),
+    labels = unambiguous([("xml", "Read the file."), ("http", "Read the file!"), ("xml", "Read The FILE."),
                         ("xml", "The HTTP file."), ("http", "The http file.")])
-    assert kept == {("read", "the", "file", "!"): "http", ("read", "the", "file"): "xml",
+    assert labels == {("read", "the", "file", "!"): "http", ("read", "the", "file"): "xml",
                     ("the", "http", "file"): "xml", ("the", "<name>", "file"): "http"}
     assert unambiguous([("xml", "Read it."), ("http", "Read it."), ("xml", "Read it.")]) == {}
 
@@ -423,7 +423,7 @@ def test_every_example_is_in_one_batch_of_an_epoch_and_whole(size, batch_size, s
             assert len(labels) <= batch_size
             assert ids.is_contiguous() and not mask_pad.all(0).any() and not mask_pad.all(1).any()
             close(ids, torch.where(mask_pad, 0, labels.expand_as(ids)))
-            close(mask_pad[1:] | ~mask_pad[:-1], torch.ones_like(mask_pad[1:]))  # pads at the end only
+            close(mask_pad[1:] | ~mask_pad[:-1], torch.ones_like(mask_pad[1:]))  # padding at the end only
             lengths = torch.from_numpy(encoded.lengths)[labels - 2]
             close((~mask_pad).sum(0), lengths)
             seen += labels.tolist()
@@ -439,18 +439,18 @@ def test_processes_share_every_batch(size, batch_size, seed, pool, world_size):
         with raises(ValueError, f"world_size={world_size}"):
             Batches(numbered(size), batch_size, seed, pool, 0, world_size)
         return
-    shares = [Batches(numbered(size), batch_size, seed, pool, rank, world_size) for rank in range(world_size)]
-    assert len({len(share) for share in shares}) == 1
+    ranks = [Batches(numbered(size), batch_size, seed, pool, rank, world_size) for rank in range(world_size)]
+    assert len({len(batches) for batches in ranks}) == 1
     seen = []
-    for together in zip(*shares):
+    for together in zip(*ranks):
         sizes = [len(labels) for _, _, labels in together]
         assert min(sizes) >= 1 and max(sizes) - min(sizes) <= 1 and sum(sizes) < batch_size + world_size
         seen += [label for _, _, labels in together for label in labels.tolist()]
     assert sorted(seen) == list(range(2, size + 2))
     whole = Batches(numbered(size), batch_size, seed, pool)
-    if len(whole) == len(shares[0]):
+    if len(whole) == len(ranks[0]):
         for i, indices in enumerate(whole.order(3)):
-            assert sorted(indices) == sorted(np.concatenate([share.order(3)[i] for share in shares]))
+            assert sorted(indices) == sorted(np.concatenate([batches.order(3)[i] for batches in ranks]))
 
 
 def flow(batches, count):

@@ -32,7 +32,7 @@ def squad(*passages, version="1.1", title="Demo"):
     return {"version": version, "data": [{"title": title, "paragraphs": paragraphs}]}
 
 
-def written(folder, content, name="demo.json"):
+def save(folder, content, name="demo.json"):
     "A file with this content: JSON, a text or bytes."
     path = Path(folder) / name
     if not isinstance(content, (str, bytes)):
@@ -81,10 +81,10 @@ def naive_features(context, question):
 
 # %% ../nbs/23b_data.squad.ipynb #7f51b85d
 def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path):
-    whole = written(tmp_path, DEMO).read_bytes()
+    whole = save(tmp_path, DEMO).read_bytes()
     for at in range(0, len(whole), 13):
         with contextlib.redirect_stdout(None), raises(SquadError, "cut.json"):
-            list(read_squad(written(tmp_path, whole[:at], "cut.json")))
+            list(read_squad(save(tmp_path, whole[:at], "cut.json")))
 
 
 def changed(function):
@@ -140,19 +140,19 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_a_file_holds_the_same_questions(tmp_path, form):
     assert CAFE.index("1873") == 22
-    passages, problems = list(read_squad(written(tmp_path, DEMO), strict=True)), []
+    passages, problems = list(read_squad(save(tmp_path, DEMO), strict=True)), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if "row" in form and "flags" not in form else "error")  # impossible, unflagged
-        assert list(read_squad(written(tmp_path, FORMS[form], "other"), strict=True, problems=problems)) == passages
+        assert list(read_squad(save(tmp_path, FORMS[form], "other"), strict=True, problems=problems)) == passages
     assert [problem["status"] for problem in problems] == ["no flag"] * ("row" in form and "flags" not in form)
 
 
 @pytest.mark.parametrize("name", [88, 88.0, "88"])
 @pytest.mark.parametrize("title", ["", None, 7, 7.0])
 def test_names_may_be_numbers_and_titles_may_be_missing(tmp_path, name, title):
-    passage, = read_squad(written(tmp_path, changed(lambda a, p, q: (a.update(title=title), q.update(id=name)))))
+    passage, = read_squad(save(tmp_path, changed(lambda a, p, q: (a.update(title=title), q.update(id=name)))))
     assert passage.questions[0].id == "88" and passage.title == ("7" if title else "")
-    passage, = read_squad(written(tmp_path, changed(lambda a, p, q: a.pop("title"))))
+    passage, = read_squad(save(tmp_path, changed(lambda a, p, q: a.pop("title"))))
     assert passage.title == ""
 
 
@@ -180,7 +180,7 @@ ODD = [  # a change, its kind, how many questions are left
 
 @pytest.mark.parametrize("change,kind,left", ODD)
 def test_an_odd_row_is_named_and_costs_only_itself(tmp_path, change, kind, left):
-    file, problems = written(tmp_path, changed(change)), []
+    file, problems = save(tmp_path, changed(change)), []
     with pytest.warns(UserWarning, match=f"demo.json: 1 {kind}|demo.json: 2 {kind}"):
         passages = list(read_squad(file, problems=problems))
     names = [question.id for passage in passages for question in passage.questions]
@@ -198,13 +198,13 @@ def test_an_odd_row_is_named_and_costs_only_itself(tmp_path, change, kind, left)
 def test_impossible_wins_over_answers_and_no_answer_means_impossible(tmp_path):
     content = changed(lambda a, p, q: (q.update(is_impossible=True), p["qas"][1].pop("answers")))
     with pytest.warns(UserWarning, match="1 impossible and answered, 1 no flag"):
-        corpus = prepare(written(tmp_path, content), folder=tmp_path, progress=False)
+        corpus = prepare(save(tmp_path, content), folder=tmp_path, progress=False)
     assert [STATUS[status] for status in corpus.status[:2]] == ["impossible"] * 2
     assert corpus.record(0)[2] == corpus.record(1)[2] == []  # scored as what has no answer
     bare = {"data": [{"paragraphs": [{"context": "A b.", "qas": [{"id": "1", "question": "What?"}]}]}]}
-    passage, = read_squad(written(tmp_path, bare))  # a test part: nothing is known
+    passage, = read_squad(save(tmp_path, bare))  # a test part: nothing is known
     assert passage == Passage("", "A b.", (Question("1", "What?", (), False),))
-    assert prepare(written(tmp_path, bare), folder=tmp_path).describe()["status"]["unanswered"] == 1
+    assert prepare(save(tmp_path, bare), folder=tmp_path).describe()["status"]["unanswered"] == 1
 
 
 @pytest.mark.parametrize("change", [
@@ -214,7 +214,7 @@ def test_impossible_wins_over_answers_and_no_answer_means_impossible(tmp_path):
 def test_half_a_character_is_refused_wherever_it_stands(tmp_path, change):
     text = json.dumps(changed(lambda a, p, q: change(a, p, q, "half \ud83d.")))  # escapes: it can be written
     with raises(SquadError, "demo.json: article 1, passage 1, question 1", "half a character", "character 5"):
-        prepare(written(tmp_path, text), folder=tmp_path, progress=False)
+        prepare(save(tmp_path, text), folder=tmp_path, progress=False)
     assert visible(tmp_path) == ["demo.json"]
 
 
@@ -227,26 +227,26 @@ def test_half_a_character_is_refused_wherever_it_stands(tmp_path, change):
     (b'{"id": ["1"], "question": ["Who?"], "context": ["I."]}', "expected SQuAD's format")])
 def test_what_is_no_file_of_questions_is_refused(tmp_path, content, part):
     with raises(SquadError, "bad.json", part):
-        prepare(written(tmp_path, content, "bad.json"), folder=tmp_path, progress=False)
+        prepare(save(tmp_path, content, "bad.json"), folder=tmp_path, progress=False)
 
 
 def test_a_broken_line_is_an_odd_row_of_that_line(tmp_path):
     text = lines(rows()).split("\n")
     text[2:3] = ["", text[2][:40]]
     with pytest.warns(UserWarning, match="line 4"):
-        passage, = read_squad(written(tmp_path, "\n".join(text), "rows.jsonl"))
+        passage, = read_squad(save(tmp_path, "\n".join(text), "rows.jsonl"))
     assert [question.id for question in passage.questions] == ["q1", "q2", "q4", "q5", "q6"]
 
 
 def test_parquet_is_read_by_pyarrow_or_refused_by_name(tmp_path):
-    file = written(tmp_path, b"PAR1", "rows.parquet")
+    file = save(tmp_path, b"PAR1", "rows.parquet")
     with pytest.MonkeyPatch.context() as patch, raises(ImportError, "rows.parquet", "sru_nb[data]"):
         patch.setitem(sys.modules, "pyarrow.parquet", None)
         list(read_squad(file))
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     parquet.write_table(arrow.Table.from_pylist(rows()), file)
     with pytest.warns(UserWarning, match="no flag"):
-        assert list(read_squad(file)) == list(read_squad(written(tmp_path, DEMO)))
+        assert list(read_squad(file)) == list(read_squad(save(tmp_path, DEMO)))
 
 # %% ../nbs/23b_data.squad.ipynb #ba67b82d
 PIECES = [*"abcXYZ  \n\t\r.,:;-–'\"()$%018/\\@#", "é", "e\u0301", "\u00a0", "\u2003", "😀", "👩\u200d👩\u200d👧",
@@ -306,14 +306,14 @@ def test_an_aligned_answer_says_what_the_file_says():
         for _ in range(5 * bool(context)):
             a, b = sorted(draw.integers(0, len(context) + 1, 2).tolist())
             answer = Answer(context[a:b], a + int(draw.integers(-2, 3)) * int(draw.integers(0, 2)))
-            span, asked = align(context, tokens.start, tokens.end, answer), " ".join(answer.text.split())
+            span, plain = align(context, tokens.start, tokens.end, answer), " ".join(answer.text.split())
             seen[span.status] += 1
             if span.status == "excluded":
                 assert span.first == span.last == -1 and span.reason
             elif span.status == "widened":
-                assert asked in span_text(context, tokens, span) and span.reason
+                assert plain in span_text(context, tokens, span) and span.reason
             else:
-                assert span_text(context, tokens, span).casefold() == asked.casefold()
+                assert span_text(context, tokens, span).casefold() == plain.casefold()
     assert min(seen[name] for name in ("exact", "widened", "moved", "excluded")) > 10, seen
 
 
@@ -362,16 +362,16 @@ EMOJI = "😀" * 5 + " Anna met Änne and Anna at noon."
 @pytest.mark.parametrize("code,width", [("utf-32-le", 4), ("utf-16-le", 2), ("utf-8", 1)])
 def test_offsets_count_what_most_answers_of_the_file_say(tmp_path, code, width):
     places = [m.start() for m in re.finditer("Anna|Änne|noon", EMOJI)]
-    asked = [("Who?", (EMOJI[at : at + 4], len(EMOJI[:at].encode(code)) // width)) for at in places]
-    problems, file = [], written(tmp_path, squad((EMOJI, asked), ("Anna", [("Who?", ("Anna", 0))])))
-    with warnings.catch_warnings(record=True) as said:
+    questions = [("Who?", (EMOJI[at : at + 4], len(EMOJI[:at].encode(code)) // width)) for at in places]
+    problems, file = [], save(tmp_path, squad((EMOJI, questions), ("Anna", [("Who?", ("Anna", 0))])))
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         first, _ = read_squad(file, problems=problems)
         corpus = prepare(file, None, tmp_path, progress=False)
     assert [question.answers[0].start for question in first.questions] == places
-    assert len(said) == len(problems) * 2 == 2 * (width < 4) and set(corpus.about["answers"]) == {"exact"}
+    assert len(caught) == len(problems) * 2 == 2 * (width < 4) and set(corpus.about["answers"]) == {"exact"}
     tokens = Tokenizer(None)(EMOJI)
-    for (_, (text, start)), at in zip(asked, places):  # and an answer by itself
+    for (_, (text, start)), at in zip(questions, places):  # and an answer by itself
         span = align(EMOJI, tokens.start, tokens.end, Answer(text, start))
         assert tokens.start[span.first] == at and span.status == ("exact" if width == 4 else "moved")
 
@@ -380,7 +380,7 @@ def test_offsets_count_what_most_answers_of_the_file_say(tmp_path, code, width):
 @pytest.mark.parametrize("text", ["caf\u00e9", "\ud55c\uad6d\uc5b4", "\u0130zmir", "\u0baf\u0bca"])
 def test_an_answer_in_another_normal_form_is_the_same(tmp_path, form, other, text):
     context, answer = (unicodedata.normalize(f, t) for f, t in ((form, f"The {text} \u00e9 is."), (other, text)))
-    corpus = prepare(written(tmp_path, squad((context, [("What?", (answer, 4))]))), None, tmp_path, progress=False)
+    corpus = prepare(save(tmp_path, squad((context, [("What?", (answer, 4))]))), None, tmp_path, progress=False)
     assert STATUS[corpus.status[0]] == "exact" and corpus.answer(0, corpus.first[0], corpus.last[0]) in context
     assert corpus.record(0)[2] == [corpus.answer(0, corpus.first[0], corpus.last[0])]  # scores compare texts
 
@@ -394,12 +394,12 @@ PARTICLES = [  # a passage, an answer in it, the whole word
 
 @pytest.mark.parametrize("context,text,word", PARTICLES)
 def test_an_answer_without_its_particle_is_widened_cut_or_excluded(tmp_path, context, text, word):
-    file = written(tmp_path, squad((context, [("?", (text, context.index(text)))])))
-    for within_words, status, said in (("widen", "widened", word), ("cut", "exact", text),
+    file = save(tmp_path, squad((context, [("?", (text, context.index(text)))])))
+    for within_words, status, expected in (("widen", "widened", word), ("cut", "exact", text),
                                        ("exclude", "excluded", None)):
         corpus = prepare(file, None, tmp_path, progress=False, within_words=within_words)
         first, last = corpus.first[0], corpus.last[0]
-        assert STATUS[corpus.status[0]] == status and (corpus.answer(0, first, last) if said else None) == said
+        assert STATUS[corpus.status[0]] == status and (corpus.answer(0, first, last) if expected else None) == expected
         assert len(corpus.problems) == (status != "exact")
 
 
@@ -430,7 +430,7 @@ def test_letters_keep_their_marks():
 
 
 def test_every_answer_that_is_not_exact_is_counted_and_listed(tmp_path):
-    corpus = prepare(written(tmp_path, DEMO), folder=tmp_path)
+    corpus = prepare(save(tmp_path, DEMO), folder=tmp_path)
     assert [(p["id"], p["status"]) for p in corpus.problems] == [("q1", "widened"), ("q3", "moved"), ("q4", "excluded")]
     assert all(p["reason"] and p["answer"] and p["article"] == "Demo" for p in corpus.problems)
     assert corpus.describe()["status"] == dict(exact=2, widened=1, moved=1, excluded=1, impossible=1, unanswered=0)
@@ -451,7 +451,7 @@ def test_features_equal_a_naive_loop(tmp_path):
     passages = [(text, ["What did the Café's cakes win?", "e\u0301 😀 : 0 -", "the THE The", text[:50]])
                 for text in content if text.strip()]
     content = squad(*((context, [(question,) for question in questions]) for context, questions in passages))
-    corpus, index = prepare(written(tmp_path, content), model=None, folder=tmp_path, progress=False), 0
+    corpus, index = prepare(save(tmp_path, content), model=None, folder=tmp_path, progress=False), 0
     for context, questions in passages:
         for question in questions:
             expected = naive_features(tokenizer(context).words, tokenizer(question).words)
@@ -478,7 +478,7 @@ def test_a_trained_pipeline_adds_lemmas_and_tags(tmp_path):
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "DATE", "pattern": "1873.:33"},
                                                {"label": "CAKE", "pattern": "12–4 cakes"}])
     nlp.to_disk(tmp_path / "tiny")
-    content = written(tmp_path, squad((CAFE, [("Who is selling?",)])))
+    content = save(tmp_path, squad((CAFE, [("Who is selling?",)])))
     corpus = prepare(content, model=str(tmp_path / "tiny"), folder=tmp_path, progress=False)
     batch = Batches(corpus, build_vocabulary(corpus), keep="all").batch(np.array([0]))
     words = [CAFE[a:b] for a, b in zip(corpus.start, corpus.end)]
@@ -503,21 +503,21 @@ def test_a_question_by_itself_equals_the_one_in_a_file(trained, tmp_path):
         nlp.add_pipe("attribute_ruler").add([[{"LOWER": "sold"}]], {"POS": "VERB", "LEMMA": "sell"})
         nlp.to_disk(tmp_path / "tiny")
         model = str(tmp_path / "tiny")
-    asked = [(CAFE, "Who sold cakes?"), (CAFE, "e\u0301  sell The")]
-    asked += [(text, "the a?") for text in texts(9, 5) if text.strip()]
-    file = written(tmp_path, squad(*((context, [(question,)]) for context, question in asked)))
+    pairs = [(CAFE, "Who sold cakes?"), (CAFE, "e\u0301  sell The")]
+    pairs += [(text, "the a?") for text in texts(9, 5) if text.strip()]
+    file = save(tmp_path, squad(*((context, [(question,)]) for context, question in pairs)))
     corpus = prepare(file, model, tmp_path, progress=False)
     vocabulary, tokenizer = build_vocabulary(corpus, size=9), Tokenizer(model)
     batches = Batches(corpus, vocabulary, keep="all")
-    for i, (context, question) in enumerate(asked):
-        batch, read, words = ask(question, context, vocabulary, tokenizer)
+    for i, (context, question) in enumerate(pairs):
+        batch, tokens, words = ask(question, context, vocabulary, tokenizer)
         expected = batches.batch(np.array([i]))
         for name in ("context", "features", "context_pad", "question", "question_pad", "tags"):
             value = getattr(expected, name)
             assert (value is None) == (getattr(batch, name) is None) and (name != "tags" or (value is None) != trained)
             if value is not None:
                 close(getattr(batch, name), value)
-        assert corpus.answer(i, 0, len(read.start) - 1) == context[read.start[0] : read.end[-1]]
+        assert corpus.answer(i, 0, len(tokens.start) - 1) == context[tokens.start[0] : tokens.end[-1]]
         assert [question[a:b] for a, b in zip(words.start, words.end)]
     with raises(SquadError, "question='  '", "no word"):
         ask("  ", CAFE, vocabulary, tokenizer)
@@ -529,7 +529,7 @@ def equal(one, two):
 
 
 def test_what_is_prepared_is_what_the_file_says(tmp_path):
-    path, tokenizer = written(tmp_path, DEMO), Tokenizer()
+    path, tokenizer = save(tmp_path, DEMO), Tokenizer()
     corpus, index = prepare(path, folder=tmp_path, progress=False), 0
     for title, context, questions in read_squad(path):
         for question in questions:
@@ -546,61 +546,61 @@ def test_what_is_prepared_is_what_the_file_says(tmp_path):
 
 
 def test_nothing_is_prepared_twice_and_everything_again_when_something_changes(tmp_path):
-    path, corpora = written(tmp_path, DEMO), []
+    path, corpora = save(tmp_path, DEMO), []
 
-    def again(**more):
-        corpora.append(prepare(path, folder=tmp_path, progress=False, **more))
+    def prepare_again(**options):
+        corpora.append(prepare(path, folder=tmp_path, progress=False, **options))
         return corpora[-1].path, corpora[-1].path.stat().st_mtime_ns
 
-    first = again()
-    assert again() == again(model=None) == first and equal(corpora[0], corpora[1])
+    first = prepare_again()
+    assert prepare_again() == prepare_again(model=None) == first and equal(corpora[0], corpora[1])
     for names, name, value in ((prepare.__globals__, "FORMAT", 99), (vars(unicodedata), "unidata_version", "0"),
                                (vars(sys.modules["spacy"]), "__version__", "9.9")):
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(names, name, value)
-            assert again()[0] not in [m.path for m in corpora[:-1]]
-    written(tmp_path, changed(lambda a, p, q: q.update(question="When did the Café open?")))
-    assert again()[0] != first[0] and corpora[-1].record(0)[1] == "When did the Café open?"
+            assert prepare_again()[0] not in [m.path for m in corpora[:-1]]
+    save(tmp_path, changed(lambda a, p, q: q.update(question="When did the Café open?")))
+    assert prepare_again()[0] != first[0] and corpora[-1].record(0)[1] == "When did the Café open?"
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "short", "header"])
 def test_damaged_arrays_are_prepared_again(tmp_path, damage):
-    path = written(tmp_path, DEMO)
-    kept = prepare(path, folder=tmp_path, progress=False).path
-    whole = kept.read_bytes()
+    path = save(tmp_path, DEMO)
+    stored = prepare(path, folder=tmp_path, progress=False).path
+    whole = stored.read_bytes()
     other = {"flip": whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], "cut": whole[: len(whole) // 2], "empty": b"",
              "short": b"abc", "header": whole[:20] + b"?" + whole[21:]}[damage]
-    kept.unlink()  # the arrays above are mapped from it
-    kept.write_bytes(other)
+    stored.unlink()  # the arrays above are mapped from it
+    stored.write_bytes(other)
     with pytest.warns(UserWarning, match="damaged"):
         corpus = prepare(path, folder=tmp_path, progress=False)
-    assert kept.read_bytes() == whole and len(corpus) == 6
+    assert stored.read_bytes() == whole and len(corpus) == 6
 
 
 def test_other_arrays_and_what_a_writer_left_are_never_taken(tmp_path):
-    path = written(tmp_path, DEMO)
-    kept = prepare(path, folder=tmp_path, progress=False).path
-    whole = kept.read_bytes()
-    other = prepare(written(tmp_path, squad(("a b", [("c",)])), "other.json"), folder=tmp_path, progress=False)
-    kept.unlink()
-    kept.write_bytes(other.path.read_bytes())
+    path = save(tmp_path, DEMO)
+    stored = prepare(path, folder=tmp_path, progress=False).path
+    whole = stored.read_bytes()
+    other = prepare(save(tmp_path, squad(("a b", [("c",)])), "other.json"), folder=tmp_path, progress=False)
+    stored.unlink()
+    stored.write_bytes(other.path.read_bytes())
     with pytest.warns(UserWarning, match="another file or other settings"):
         assert len(prepare(path, folder=tmp_path, progress=False)) == 6
-    assert kept.read_bytes() == whole
-    kept.unlink()
-    kept.with_name(f"{kept.name}.part").write_bytes(b"left by a writer that was killed" * 100)
-    assert len(prepare(path, folder=tmp_path, progress=False)) == 6 and kept.read_bytes() == whole
+    assert stored.read_bytes() == whole
+    stored.unlink()
+    stored.with_name(f"{stored.name}.part").write_bytes(b"left by a writer that was killed" * 100)
+    assert len(prepare(path, folder=tmp_path, progress=False)) == 6 and stored.read_bytes() == whole
 
 
 def test_the_arrays_stay_on_the_disk(tmp_path):
     from safetensors.numpy import load_file
 
-    corpus = prepare(written(tmp_path, DEMO), folder=tmp_path, progress=False)
+    corpus = prepare(save(tmp_path, DEMO), folder=tmp_path, progress=False)
     arrays = load_file(corpus.path)  # the format is that of safetensors
     assert set(arrays) == set(ARRAYS)
     for name, values in arrays.items():
-        mine = getattr(corpus, name)
-        assert np.array_equal(values, mine) and mine.flags.aligned and not mine.flags.writeable
+        array = getattr(corpus, name)
+        assert np.array_equal(values, array) and array.flags.aligned and not array.flags.writeable
     if os.path.exists("/proc/self/maps"):
         mapped = [line.split()[0] for line in open("/proc/self/maps") if line.rstrip().endswith(corpus.path.name)]
         ranges = [[int(address, 16) for address in line.split("-")] for line in mapped]
@@ -609,7 +609,7 @@ def test_the_arrays_stay_on_the_disk(tmp_path):
             assert not len(arrays[name]) or any(a <= address < b for a, b in ranges), name
 
 
-def started(function, *args, **kwargs):
+def fork_process(function, *args, **kwargs):
     "A forked process that runs `function`; its exit code is 0 only if nothing was raised."
     process = multiprocessing.get_context("fork").Process(target=function, args=args, kwargs=kwargs)
     process.start()
@@ -629,9 +629,9 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 @forks
 def test_a_killed_preparation_leaves_nothing_and_the_next_one_starts_from_the_beginning(tmp_path):
-    path = written(tmp_path, squad(*[(f"{CAFE} {i}", [("What?", ("café", 5))]) for i in range(100)]))
+    path = save(tmp_path, squad(*[(f"{CAFE} {i}", [("What?", ("café", 5))]) for i in range(100)]))
     (tmp_path / "kept").mkdir()
-    process = started(slow, tmp_path / "kept", path, 0.02)
+    process = fork_process(slow, tmp_path / "kept", path, 0.02)
     while not os.listdir(tmp_path / "kept"):
         time.sleep(0.01)
     time.sleep(0.2)
@@ -645,9 +645,9 @@ def test_a_killed_preparation_leaves_nothing_and_the_next_one_starts_from_the_be
 
 @forks
 def test_processes_that_want_the_same_prepare_it_once(tmp_path):
-    path = written(tmp_path, squad(*[(f"{CAFE} {i}", [("What?", ("café", 5))]) for i in range(30)]))
+    path = save(tmp_path, squad(*[(f"{CAFE} {i}", [("What?", ("café", 5))]) for i in range(30)]))
     (tmp_path / "kept").mkdir()
-    processes = [started(slow, tmp_path / "kept", path, 0.01) for _ in range(3)]
+    processes = [fork_process(slow, tmp_path / "kept", path, 0.01) for _ in range(3)]
     start = time.monotonic()
     while not any(name.endswith(".safetensors") for name in os.listdir(tmp_path / "kept")):
         time.sleep(0.005)
@@ -671,9 +671,9 @@ def limited(folder, path):
 
 @forks
 def test_a_disk_that_is_full_is_named_and_nothing_is_left(tmp_path):
-    path = written(tmp_path, squad(*[(CAFE * 30 + str(i), [("What?", ("café", 5))]) for i in range(100)]))
+    path = save(tmp_path, squad(*[(CAFE * 30 + str(i), [("What?", ("café", 5))]) for i in range(100)]))
     (tmp_path / "kept").mkdir()
-    process = started(limited, tmp_path / "kept", path)
+    process = fork_process(limited, tmp_path / "kept", path)
     process.join()
     assert process.exitcode == 0 and visible(tmp_path / "kept") == []
 
@@ -684,8 +684,8 @@ def long_ones(count=150, seed=5):
     for i in range(count):
         words = [f"w{n}" for n in draw.integers(0, 50, draw.integers(1, 61))]
         context, last = " ".join(words), words[-1]
-        asked = [("What is w1?", (last, len(context) - len(last))), ("What is w2 ?",), ("Why?", ("x", 0))]
-        passages.append((context, asked[: int(draw.integers(1, 4))]))
+        questions = [("What is w1?", (last, len(context) - len(last))), ("What is w2 ?",), ("Why?", ("x", 0))]
+        passages.append((context, questions[: int(draw.integers(1, 4))]))
     content = squad(*passages)
     for paragraph in content["data"][0]["paragraphs"]:
         for question in paragraph["qas"][1:2]:
@@ -697,19 +697,19 @@ def long_ones(count=150, seed=5):
 def mixed():
     "The questions of `long_ones`, prepared once."
     mixed.folder = tempfile.TemporaryDirectory()  # removed at the end
-    return prepare(written(mixed.folder.name, long_ones()), None, mixed.folder.name, progress=False)
+    return prepare(save(mixed.folder.name, long_ones()), None, mixed.folder.name, progress=False)
 
 
 def test_the_vocabulary_is_ordered_as_the_original(tmp_path):
     content = squad(("b a a c d </s> <UNK>", [("z b b", ), ("z a", )]), ("d d d e <PAD>", [("y",)]))
-    corpus, tokenizer = prepare(written(tmp_path, content), None, tmp_path, progress=False), Tokenizer(None)
-    asked, read = Counter(), Counter()
+    corpus, tokenizer = prepare(save(tmp_path, content), None, tmp_path, progress=False), Tokenizer(None)
+    question_counts, passage_counts = Counter(), Counter()
     for _, context, questions in read_squad(corpus.file.path):
-        read.update(tokenizer(context).words)
+        passage_counts.update(tokenizer(context).words)
         for question in questions:
-            asked.update(tokenizer(question.text).words)
-    words = sorted(sorted(asked), key=asked.get, reverse=True)
-    words += sorted(sorted(set(read) - set(asked)), key=read.get, reverse=True)
+            question_counts.update(tokenizer(question.text).words)
+    words = sorted(sorted(question_counts), key=question_counts.get, reverse=True)
+    words += sorted(sorted(set(passage_counts) - set(question_counts)), key=passage_counts.get, reverse=True)
     full = build_vocabulary(corpus)
     assert full.words == words and words[:5] == ["b", "z", "a", "y", "d"] and len(full) == len(words) + 2
     assert build_vocabulary(corpus, size=5).words == full.words[:3] and len(build_vocabulary(corpus, size=2)) == 2
@@ -723,12 +723,12 @@ def test_the_vocabulary_is_ordered_as_the_original(tmp_path):
 
 def test_both_forms_of_an_accent_are_one_word(tmp_path):
     content = squad(("caf\u00e9 cafe\u0301", [("cafe\u0301",)]))
-    corpus = prepare(written(tmp_path, content), None, tmp_path, progress=False)
+    corpus = prepare(save(tmp_path, content), None, tmp_path, progress=False)
     assert build_vocabulary(corpus).encode(["caf\u00e9", "cafe\u0301"]).tolist() == [2, 2]
     assert len(corpus.vocabulary) == 1
 
 
-def kept(corpus, keep):
+def kept_rows(corpus, keep):
     return sorted(np.flatnonzero([STATUS[s] in KEEP[keep] for s in corpus.status]).tolist())
 
 
@@ -740,14 +740,14 @@ def test_each_question_once_an_epoch_within_the_limits(batch_size, seed, positio
         batches = Batches(corpus, build_vocabulary(corpus), batch_size, keep, seed, positions)
         for _ in range(3):
             epoch = list(batches)
-            assert sorted(torch.cat([b.index for b in epoch]).tolist()) == kept(corpus, keep)
+            assert sorted(torch.cat([b.index for b in epoch]).tolist()) == kept_rows(corpus, keep)
             assert len(epoch) == len(batches)
             for batch in epoch:
                 assert batch.context.shape[1] <= batch_size
                 assert positions is None or batch.context.numel() <= positions or batch.context.shape[1] == 1
         if positions is None:
-            assert len(batches) == -(-len(kept(corpus, keep)) // batch_size)
-            assert min(len(b.index) for b in epoch) >= min(batch_size, len(kept(corpus, keep))) // 2
+            assert len(batches) == -(-len(kept_rows(corpus, keep)) // batch_size)
+            assert min(len(b.index) for b in epoch) >= min(batch_size, len(kept_rows(corpus, keep))) // 2
         assert batches.epoch == 3 and batches.position == 0
 
 
@@ -791,7 +791,7 @@ def test_epochs_differ_but_not_from_run_to_run():
 
 def test_passages_of_other_lengths_meet_in_other_epochs(tmp_path):
     content = squad(*(("w " * n, [("What?", ("w", 0))]) for n in range(1, 65)))
-    corpus = prepare(written(tmp_path, content), None, tmp_path, progress=False)
+    corpus = prepare(save(tmp_path, content), None, tmp_path, progress=False)
     batches = Batches(corpus, build_vocabulary(corpus), 4, seed=1)
     one, two = ({frozenset(b.index.tolist()) for b in batches} for _ in range(2))
     assert len(one & two) < 4 and len(one) == len(two) == 16
@@ -800,12 +800,12 @@ def test_passages_of_other_lengths_meet_in_other_epochs(tmp_path):
 def test_batches_have_fewer_pads_than_in_random_order():
     corpus = mixed()
     batches = Batches(corpus, build_vocabulary(corpus), 8, "all", seed=1)
-    anyhow = np.random.default_rng(0).permutation(len(corpus))
+    order = np.random.default_rng(0).permutation(len(corpus))
 
-    def pads(epoch):
+    def padding(epoch):
         return sum(b.context_pad.sum().item() for b in epoch) / sum(b.context.numel() for b in epoch)
 
-    assert pads(list(batches)) < 0.5 * pads([batches.batch(anyhow[i : i + 8]) for i in range(0, len(anyhow), 8)])
+    assert padding(list(batches)) < 0.5 * padding([batches.batch(order[i : i + 8]) for i in range(0, len(order), 8)])
 
 
 @pytest.mark.parametrize("stop", [0, 1, 9, 18, 19, 20, 37, 38, 50])
@@ -823,9 +823,9 @@ def test_a_saved_position_resumes_exactly(stop):
     first, second = (Batches(corpus, vocabulary, 8, seed=1) for _ in range(2))
     assert len(first) == 19
     whole = flow(Batches(corpus, vocabulary, 8, seed=1), 60)
-    flowing = forever(first)
+    iterator = forever(first)
     for _ in range(stop):
-        next(flowing)
+        next(iterator)
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     assert flow(second, 60 - stop) == whole[stop:]
 
@@ -842,13 +842,13 @@ def test_processes_share_every_batch(world_size):
     corpus = mixed()
     vocabulary = build_vocabulary(corpus)
     for positions in (None, 200):
-        shares = [Batches(corpus, vocabulary, 9, "all", 1, positions, rank, world_size)
+        ranks = [Batches(corpus, vocabulary, 9, "all", 1, positions, rank, world_size)
                   for rank in range(world_size)]
         if positions is None:
-            assert len(shares[0]) == len(Batches(corpus, vocabulary, 9, "all", 1))
+            assert len(ranks[0]) == len(Batches(corpus, vocabulary, 9, "all", 1))
         whole = Batches(corpus, vocabulary, 9, "all", 1, positions, 0, 1)
-        whole.order = shares[0].order  # a limit cannot go below two questions a process
-        for batch, *parts in zip(whole, *shares, strict=True):
+        whole.order = ranks[0].order  # a limit cannot go below two questions a process
+        for batch, *parts in zip(whole, *ranks, strict=True):
             assert min(len(part.index) for part in parts) >= 1
             for name in ("context", "features", "context_pad", "question", "question_pad", "start", "end", "index"):
                 close(torch.cat([getattr(p, name) for p in parts], int(name not in ("start", "end", "index"))),
@@ -859,7 +859,7 @@ def test_the_state_of_other_batches_is_refused(tmp_path):
     corpus = mixed()
     vocabulary = build_vocabulary(corpus)
     state = Batches(corpus, vocabulary, 8, seed=1).state_dict()
-    other = prepare(written(tmp_path, DEMO), None, tmp_path, progress=False)
+    other = prepare(save(tmp_path, DEMO), None, tmp_path, progress=False)
     for data, changes, name in ((corpus, dict(batch_size=7), "batch_size"), (corpus, dict(seed=2), "seed"),
                                 (corpus, dict(keep="all"), "keep"), (corpus, dict(positions=100), "positions"),
                                 (other, dict(), "corpus")):
@@ -884,7 +884,7 @@ def test_long_and_empty_texts_are_handled(tmp_path):
     passage, question = " ".join(f"w{i}" for i in range(10_000)), " ".join(f"w{i * 7}" for i in range(500))
     content = squad((passage, [(question, ("w9999", passage.index("w9999"))), ("", ("w0", 0)), ("\u3000", ("w0", 0))]),
                   ("short", [("What?", ("short", 0))] * 40))
-    corpus = prepare(written(tmp_path, content), None, tmp_path, progress=False)
+    corpus = prepare(save(tmp_path, content), None, tmp_path, progress=False)
     vocabulary = build_vocabulary(corpus)
     long, *rest = Batches(corpus, vocabulary, 32, "aligned", positions=20_000)
     short = [b for b in (long, *rest) if b.context.shape[0] == 1]
@@ -896,19 +896,19 @@ def test_long_and_empty_texts_are_handled(tmp_path):
             assert batch.features[:, b, 0].sum() == 500
     assert [p["id"] for p in corpus.problems] == ["q2", "q3"] and "no word" in corpus.problems[0]["reason"]
     every = [b for b in Batches(corpus, vocabulary, 4, "all")]
-    asked = {i: b.question[:, n].tolist() for b in every for n, i in enumerate(b.index.tolist())}
-    assert len(asked) == 43 and asked[1][0] == asked[2][0] == 1 and not any(asked[1][1:])
+    encoded = {i: b.question[:, n].tolist() for b in every for n, i in enumerate(b.index.tolist())}
+    assert len(encoded) == 43 and encoded[1][0] == encoded[2][0] == 1 and not any(encoded[1][1:])
 
 
 def test_a_corpus_without_a_usable_question_is_refused(tmp_path):
-    corpus = prepare(written(tmp_path, squad(("a b", [("What?", ("x", 0))]))), None, tmp_path, progress=False)
+    corpus = prepare(save(tmp_path, squad(("a b", [("What?", ("x", 0))]))), None, tmp_path, progress=False)
     with raises(ValueError, "none of the 1 questions of demo.json"):
         Batches(corpus, build_vocabulary(corpus))
     assert len(Batches(corpus, build_vocabulary(corpus), keep="all")) == 1
 
 # %% ../nbs/23b_data.squad.ipynb #d0dfdc55
 @lru_cache
-def asked(part):
+def question_count(part):
     "How many embedded questions there are."
     return sum(len(paragraph["qas"]) for article in embedded_squad(part)["data"] for paragraph in article["paragraphs"])
 
@@ -916,7 +916,7 @@ def asked(part):
 @contextlib.contextmanager
 def small_squad(folder, *addresses):
     "In the block squad1 is a small file for both parts, at these `addresses`, and `folder` is the cache folder."
-    path = written(folder, DEMO, "source.json")
+    path = save(folder, DEMO, "source.json")
     content = path.read_bytes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRU_NB_CACHE", str(folder / "cache"))
@@ -928,7 +928,7 @@ def small_squad(folder, *addresses):
         yield content
 
 
-OFFLINE = "http://127.0.0.1:9/squad.json"  # nobody listens at port 9
+OFFLINE = "http://127.0.0.1:9/squad.json"  # nothing listens on port 9
 
 
 def test_auto_is_squad_where_it_can_be_obtained(tmp_path):
@@ -952,7 +952,7 @@ def test_auto_takes_all_parts_from_one_corpus_and_says_why(tmp_path):
             assert "\n" not in file.note and "made by rule" in file.note
             assert file.sha256 == load_squad("embedded", [part])[part].sha256
             corpus = prepare(file, None, progress=False)
-            assert corpus.describe()["status"]["exact"] > 0.9 * len(corpus) == 0.9 * asked(part)
+            assert corpus.describe()["status"]["exact"] > 0.9 * len(corpus) == 0.9 * question_count(part)
         with raises(DownloadError, OFFLINE, "by hand"):
             load_squad("squad1", progress=False)
         assert load_squad("squad1", ["train"], progress=False)
@@ -974,14 +974,14 @@ def test_a_path_that_is_no_file_is_refused(tmp_path):
 
 
 def test_a_description_goes_into_json(tmp_path):
-    about = json.loads(json.dumps(prepare(written(tmp_path, DEMO), None, tmp_path, progress=False).describe()))
+    about = json.loads(json.dumps(prepare(save(tmp_path, DEMO), None, tmp_path, progress=False).describe()))
     assert (about["questions"], about["passages"], about["tokens"]) == (6, 1, 17) and len(about["sha256"]) == 64
     assert about["settings"]["pipeline"] == "rules only" and about["settings"]["spacy"]
 
 
 def test_a_path_is_a_folder_two_files_or_one_that_is_divided(tmp_path):
     content = squad(*((f"{CAFE} {i}", [("What?", ("café", 5))]) for i in range(25)))
-    one, two = (written(tmp_path, content, name) for name in ("Part_train.json", "part-dev-v1.json"))
+    one, two = (save(tmp_path, content, name) for name in ("Part_train.json", "part-dev-v1.json"))
     expected = {"train": one, "dev": two}
     for corpus in (tmp_path, str(tmp_path), f"{one},{two}"):
         assert {part: file.path for part, file in load_squad(corpus).items()} == expected
@@ -991,7 +991,7 @@ def test_a_path_is_a_folder_two_files_or_one_that_is_divided(tmp_path):
         assert sorted(parts["train"] + parts["dev"]) == sorted(read_squad(one))
         assert [file.path.name for file in load_squad(one, ["dev"]).values()] == [load_squad(one)["dev"].path.name]
     with raises(ValueError, "9 passages, expected at least 10"):
-        load_squad(written(tmp_path, squad(*((f"A {i}", [("?", ("A", 0))]) for i in range(9))), "few.json"))
+        load_squad(save(tmp_path, squad(*((f"A {i}", [("?", ("A", 0))]) for i in range(9))), "few.json"))
     two.unlink()
     with raises(FileNotFoundError, f"corpus='{tmp_path}'", "'dev', 'valid' or 'test'"):
         load_squad(tmp_path)

@@ -27,9 +27,9 @@ def write_vectors(path, form, words=WORDS, values=VALUES):
                "crlf": lines.replace("\n", "\r\n").encode(), "binary": header.encode() + b"\n".join([*records, b""]),
                "google": header.encode() + b"".join(records)}.get(form)
     if content is None:
-        kept = np.array([word.encode() for word in words]) if form == "npz" else np.array(words)
+        keys = np.array([word.encode() for word in words]) if form == "npz" else np.array(words)
         file = io.BytesIO()
-        (np.savez if form == "npz" else np.savez_compressed)(file, words=kept, vals=values)
+        (np.savez if form == "npz" else np.savez_compressed)(file, words=keys, vals=values)
         content = file.getvalue()
     path.write_bytes(content)
     return content
@@ -236,8 +236,8 @@ def test_a_similar_word_is_the_weighted_mean_of_its_neighbours(tmp_path):
     plain, guessed = (embedding_matrix(vocab, vectors, normalize=False, similar=similar) for similar in (False, True))
     close(guessed[[2, 3, 4, 7]], plain[[2, 3, 4, 7]])  # the known ones, and the one without neighbours
     # <cl clo los ose sed ed> and <cl clo los ose se>: "closes" has 4 of 8 with the first, 4 of 7 with the second
-    shares = {word: dict(near) for word, near in similar_words(["closes"], ["closed", "close", "event"]).items()}
-    assert shares == {"closes": {1: 4 / 7, 0: 4 / 8}}
+    scores = {word: dict(near) for word, near in similar_words(["closes"], ["closed", "close", "event"]).items()}
+    assert scores == {"closes": {1: 4 / 7, 0: 4 / 8}}
     close(guessed[6], torch.from_numpy((VALUES[0] * (4 / 8) + VALUES[1] * (4 / 7)) / (4 / 8 + 4 / 7)))
     near = similar_words(["Closed"], ["closed", "close", "event"])["Closed"]
     assert near[0] == (0, 1.0) and not torch.equal(guessed[5], plain[5])

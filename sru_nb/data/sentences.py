@@ -40,7 +40,7 @@ from .vocabulary import Vocabulary, lower_case
 # %% ../../nbs/23_data.sentences.ipynb #6a2cdbcf
 def kim_words(
     text: str,
-    mark: Callable | str = r" \1 ",  # what takes the place of a mark, as for `re.sub`
+    mark: Callable | str = r" \1 ",  # the replacement for a mark, as in `re.sub`
 ) -> list[str]:
     "The words of Kim's cleaning."
     text = re.sub(r"('s|'ve|n't|'re|'d|'ll)", r" \1", re.sub(r"[^A-Za-z0-9(),!?'`]", " ", text))
@@ -49,12 +49,12 @@ def kim_words(
 
 @lru_cache(maxsize=1)
 def word_pattern() -> re.Pattern:
-    "A word with its marks, in any script, or another sign with its own."
+    "The pattern of a word with its marks, in any script, or of another character with its own."
     codes = {code for code in chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))
              if unicodedata.category(chr(code)).startswith("M")}
     first, last = (sorted(code for code in codes if code + step not in codes) for step in (-1, 1))
     marks = "".join(f"{chr(a)}-{chr(b)}" for a, b in zip(first, last))
-    later = "(?=[^\0-\u02ff])"  # there are none before: most signs need no search among all marks
+    later = "(?=[^\0-\u02ff])"  # the first mark is above: most characters need no search among them
     return re.compile(rf"\w+(?:{later}[{marks}\u200c\u200d]+\w*|['’]\w+)*|[^\w\s](?:{later}[{marks}]+)?")
 
 
@@ -110,7 +110,7 @@ class Examples:
 # %% ../../nbs/23_data.sentences.ipynb #b9eb578a
 def read_labelled(
     path: str | Path,  # lines of a number, a space and a text
-    classes: int,  # labels are below it
+    classes: int,  # labels are below this
     tokens: str = "sane",  # as in `tokenize`
     encoding: str = "utf-8",
 ) -> Examples:
@@ -127,7 +127,7 @@ def read_labelled(
 
 # %% ../../nbs/23_data.sentences.ipynb #c98f3520
 def fold_indices(
-    size: int,  # examples that are to be divided
+    size: int,  # examples to be divided
     kind: str,  # which parts the corpus came with: "all", "train test" or "train valid test"
     number: int,  # of the fold
 ) -> dict[str, list[int]]:  # part -> indices
@@ -153,7 +153,7 @@ class SentenceCorpus:
     sha256: str
     labels: tuple[str, ...]  # the names of the classes
     parts: dict[str, Examples]  # as "all", as "train" and "test", or as "train", "valid" and "test"
-    tokens: str  # how its texts were cut into words
+    tokens: str  # how its texts were split into words
     files: dict[str, str] = field(default_factory=dict)  # name -> sha256
 
     def __post_init__(self):
@@ -177,7 +177,7 @@ class SentenceCorpus:
 
     @property
     def folds(self) -> int:
-        "How many ways of dividing there are."
+        "The number of folds."
         return 1 if "valid" in self.parts else 10
 
     def words(self) -> Iterator[list[str]]:
@@ -210,12 +210,12 @@ def counts(self: SentenceCorpus, number: int = 0) -> dict[str, list[int]]:
 def describe(self: SentenceCorpus, number: int = 0) -> dict:
     "What a result must say about its corpus."
     parts, lengths = self.fold(number), [len(words) for words in self.words()]
-    known = set(map(tuple, parts["train"].tokens))
+    training = set(map(tuple, parts["train"].tokens))
     return {"name": self.name, "sha256": self.sha256, "files": self.files, "classes": list(self.labels),
             "tokens": self.tokens, "fold": number, "folds": self.folds, "examples": self.counts(number),
             "words": len(set(word for words in self.words() for word in words)),
             "mean_length": round(sum(lengths) / len(lengths), 2), "longest": max(lengths),
-            "empty": lengths.count(0), "test_also_in_train": sum(tuple(t) in known for t in parts["test"].tokens),
+            "empty": lengths.count(0), "test_also_in_train": sum(tuple(t) in training for t in parts["test"].tokens),
             "note": self.note}
 
 # %% ../../nbs/23_data.sentences.ipynb #7c6d4880
@@ -247,7 +247,7 @@ def corpus_note(title: str, parts: dict[str, Examples]) -> str:
 
 
 def digest_of_files(files: dict[str, str]) -> str:
-    "One digest for one or more files: of one file its own, else that of the lines which `sha256sum` prints."
+    "One digest for one or more files: a single file's own, else that of the lines that `sha256sum` prints."
     if len(files) == 1:
         return next(iter(files.values()))
     return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in files.items()).encode()).hexdigest()
@@ -260,7 +260,7 @@ class PublishedSet:
     files: dict[str, str]
     labels: tuple[str, ...] = ("negative", "positive")
     encoding: str = "utf-8"
-    cleaned: bool = False  # cut into words already
+    cleaned: bool = False  # already split into words
 
 
 SST = {part: f"stsa.binary.{name}" for part, name in (("train", "phrases.train"), ("valid", "dev"), ("test", "test"))}
@@ -277,7 +277,7 @@ SETS = {
 
 # %% ../../nbs/23_data.sentences.ipynb #8b6f7442
 def tree_phrases(
-    path: str | Path,  # trees in brackets, one a line, each node with a label from 0 to 4
+    path: str | Path,  # trees in brackets, one per line, each node with a label from 0 to 4
 ) -> list[tuple[int, str]]:  # 0 or 1, phrase
     "The phrases of sentiment trees that are not neutral, each once."
     first: dict[str, int] = {}  # phrase -> label of its first occurrence
@@ -303,7 +303,7 @@ def tree_phrases(
 def load_published(
     name: str,  # "mr", "subj", "cr", "mpqa", "trec", "sst" or "sst-sentences"
     folder: str | Path | None = None,  # has the files under their names; None: verified download
-    tokens: str = "sane",  # "sane", "cased", "split" or, backslashes and all, "original"
+    tokens: str = "sane",  # "sane", "cased", "split" or "original", with its backslashes
     timeout: float = 15.0,  # seconds, as in `fetch`
     progress: bool = True,  # of a download
 ) -> SentenceCorpus:
@@ -315,9 +315,9 @@ def load_published(
         paths = {part: obtain(file, timeout=timeout, progress=progress) for part, file in files.items()}
     else:
         folder = Path(folder).expanduser()
-        if name == "sst":  # what else has phrases or sentences to train on
-            others = [files["train"], "train.txt", "trees/train.txt", SETS["sst-sentences"].files["train"]]
-            train = next((file for file in others if (folder / file).is_file()), others[-1])
+        if name == "sst":  # other files of phrases or sentences to train on
+            candidates = [files["train"], "train.txt", "trees/train.txt", SETS["sst-sentences"].files["train"]]
+            train = next((file for file in candidates if (folder / file).is_file()), candidates[-1])
             if train != files["train"]:
                 kind = "phrases" if train.endswith(".txt") else "sentences"
                 remark = f"; {files['train']} is not there, so it trains on the {kind} of {Path(train).name}"
@@ -335,8 +335,8 @@ def load_published(
         else:
             parts[part] = read_labelled(path, len(published.labels), tokens, published.encoding)
     files = {path.name: sha256_of(path) for path in paths.values()}
-    strange = [file for file, digest in files.items() if file in FILES and FILES[file].digest != digest]
-    verified = f"; not the published bytes: {', '.join(strange)}" if strange else ", verified"
+    different = [file for file, digest in files.items() if file in FILES and FILES[file].digest != digest]
+    verified = f"; not the published bytes: {', '.join(different)}" if different else ", verified"
     return SentenceCorpus(name, corpus_note(name.upper(), parts) + verified + remark, digest_of_files(files),
                           published.labels, parts, tokens, files)
 
@@ -348,7 +348,7 @@ def csv_rows(
     path: Path,
     **form,  # of `csv.reader`
 ) -> Iterator[tuple[int, list[str]]]:  # number of its first line, cells
-    "The rows of a table, its cells of any length."
+    "The rows of a table, with cells of any length."
     lines, limit = list(open_text(path)), csv.field_size_limit()
     rows = csv.reader(lines, **form)
     try:
@@ -369,7 +369,7 @@ def table_rows(
 ) -> Iterator[tuple[str, dict]]:  # where the row stands; column -> value
     "The rows of a table."
     def named(pairs: Iterable[tuple[str, Any]]) -> dict:
-        "A row, refused if a column is named twice: which one is meant is not known."
+        "A row; refused if a column is named twice, since it is ambiguous."
         pairs = list(pairs)
         name, count = Counter(name for name, _ in pairs if name).most_common(1)[0] if pairs else ("", 1)
         if count > 1:
@@ -408,7 +408,7 @@ def labelled_texts(
     secret: int | None = None,  # stands for a label that is not published
     quoted: bool = False,  # cells may be quoted
 ) -> list[tuple[str, str | int]]:
-    "Text and label of every row; refused if a quoted cell holds whole rows, since its quote was not meant to open."
+    "Text and label of every row; refused if a quoted cell holds whole rows, since its quote is stray."
     pairs, inside = [], []
     for where, row in rows:
         for column in (text, label):
@@ -439,7 +439,7 @@ def labelled_corpus(
     texts: dict[str, list[tuple[str, str | int]]],  # part -> text and label
     tokens: str,  # as in `tokenize`
     files: dict[str, str],  # name -> sha256
-    names: list[str] | None = None,  # of the classes, where labels are indices into it
+    names: list[str] | None = None,  # of the classes, if labels are indices into them
 ) -> SentenceCorpus:
     "A corpus of labelled texts."
     values = {value for pairs in texts.values() for _, value in pairs}
@@ -547,15 +547,15 @@ def stdlib_sentences() -> SentenceCorpus:
 def load_sentences(
     corpus: str | Path = "auto",  # see the table
     folder: str | Path | None = None,  # has the files of the published sets; None: download
-    valid: str | Path | None = None,  # beside a table, another one
-    test: str | Path | None = None,  # beside a table, another one
+    valid: str | Path | None = None,  # a second table, for validation
+    test: str | Path | None = None,  # another table, for testing
     text: str = "text",  # column of a table or a data set of the hub
     label: str = "label",  # column of a table or a data set of the hub
     tokens: str | None = None,  # as in `tokenize`; None: "sane" for the published sets, "words" for others
     timeout: float | None = None,  # seconds to wait for a server's answer; None: 4 for "auto", else 15
     progress: bool = True,  # of a download
 ) -> SentenceCorpus:
-    "The corpus of that name; its `note` says which it is, and why."
+    "The corpus of that name; its `note` says which one it is and why."
     if (valid or test) and Path(corpus).suffix not in TABLES:
         raise ValueError(f"valid={valid!r}, test={test!r}: go with a table only, and corpus={corpus!r} is none")
     if corpus == "embedded" and tokens not in (None, "sane"):
@@ -641,8 +641,8 @@ class Batches(ResumableBatches):
         encoded: Encoded,
         batch_size: int,  # B, over all processes together
         seed: int | None = None,  # of the order; None: by length, always the same
-        pool: int = 50,  # batches whose sentences are sorted together; 1: none are
-        rank: int = 0,  # of the processes that share the batches, this one
+        pool: int = 50,  # batches whose sentences are sorted together; 1: no sorting
+        rank: int = 0,  # of this process among those that share the batches
         world_size: int = 1,
     ):
         order = PooledOrder(encoded.lengths, batch_size, seed, pool, rank, world_size)
@@ -653,14 +653,14 @@ class Batches(ResumableBatches):
 
 # %% ../../nbs/23_data.sentences.ipynb #89e8d471
 def text_batches(
-    ids: np.ndarray,  # of all texts in a row
+    ids: np.ndarray,  # of all texts, one after the other
     ends: np.ndarray,  # (N,): those of text i are ids[ends[i - 1] : ends[i]]
     targets: np.ndarray,  # (N, k), or (N,) of numbers or classes
     batch_size: int,  # over all processes together
     seed: int | None = None,  # of the order; None: by length, always the same
     **options,  # of `Batches`
 ) -> Batches:  # of ids (L, B), mask_pad (L, B), targets (B, k)
-    "Batches of texts given by ids, and what belongs to each."
+    "Batches of texts given as ids, with their targets."
     lengths = np.diff(ends, prepend=0)
     if len(targets) != len(lengths) or not len(lengths):
         raise ValueError(f"targets has {len(targets)} rows for {len(lengths)} texts, expected one for each of at least "

@@ -45,7 +45,7 @@ from .vocabulary import Vocabulary as WordsWithIds
 
 # %% ../../nbs/23b_data.squad.ipynb #98d2beaf
 class SquadError(ValueError):
-    "A file that is none of questions, or an odd row that `strict` refuses; the message names the file and the place."
+    "A file without questions, or an odd row that `strict` refuses; the message names the file and the place."
 
 
 class Answer(NamedTuple):
@@ -56,7 +56,7 @@ class Answer(NamedTuple):
 
 
 class Question(NamedTuple):
-    "A question with its answers, of which any is right."
+    "A question with its answers, any of which is right."
 
     id: str
     text: str
@@ -65,7 +65,7 @@ class Question(NamedTuple):
 
 
 class Passage(NamedTuple):
-    "A paragraph of an article and what is asked about it."
+    "A paragraph of an article and the questions about it."
 
     title: str
     context: str
@@ -75,7 +75,7 @@ class Passage(NamedTuple):
 LEVELS = {"data": "article", "paragraphs": "passage", "qas": "question", "rows": "row", "row": "part"}
 
 
-def read_json(path: Path) -> tuple[Any, str]:  # what it holds; what a part of a list in it is called
+def read_json(path: Path) -> tuple[Any, str]:  # its content; what a part of a list in it is called
     "A file of JSON, of JSON lines or of Parquet, compressed with gzip or not."
     content = path.read_bytes()
     if content.startswith(b"\x1f\x8b"):
@@ -95,7 +95,7 @@ def read_json(path: Path) -> tuple[Any, str]:  # what it holds; what a part of a
     except (ValueError, RecursionError) as error:
         lines: list = text.split("\n")
         for i, line in enumerate(lines):
-            with suppress(ValueError, RecursionError):  # one that cannot be read stays a text: an odd row
+            with suppress(ValueError, RecursionError):  # a line that cannot be read stays a text: an odd row
                 lines[i] = json.loads(line) if line.strip() else {"qas": []}
         if 2 * sum(isinstance(line, dict) for line in lines) <= len(lines):
             raise SquadError(f"{path}: no JSON: {error} (cut off, or nested too deeply?)") from error
@@ -109,7 +109,7 @@ def question_rows(
     context=None,  # the passage
     home: str = "",  # the place of the passage
 ) -> Iterator[tuple]:  # (title, place of the passage, passage, place, question), of any type
-    "The questions of a file, however deep they lie."
+    "The questions of a file, however deeply nested."
     part = item if isinstance(item, dict) else {}
     title, context, key = part.get("title", title), part.get("context", context), next(filter(part.get, LEVELS), None)
     if isinstance(item, list):
@@ -128,7 +128,7 @@ FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no":
 
 
 def as_text(value) -> str | None:  # None: it is neither a text nor a number
-    "A text, or a number as one: 88 and 88.0 are '88'."
+    "A text, or a number as a text: 88 and 88.0 are '88'."
     value = int(value) if isinstance(value, float) and value.is_integer() else value
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value != value:
         return None
@@ -150,32 +150,32 @@ def answer_parts(item) -> Iterator[tuple]:  # text, offset or None; of any type
 
 # %% ../../nbs/23b_data.squad.ipynb #5f096c9e
 def read_question(
-    item,  # what a file has for a question
-    place: str,  # its id, where it has none
-    odd: Callable[[str, str], None],  # is told what is odd: the kind, the details
+    item,  # a question as the file has it
+    place: str,  # serves as its id if it has none
+    odd: Callable[[str, str], None],  # called with what is odd: the kind, the details
 ) -> Question | None:  # None: it cannot be used
-    "A question out of what a file has for one."
+    "The question in an item of a file."
     text = as_text(item.get("question")) if isinstance(item, dict) else None
     if text is None:
         return odd("no question", f"{str(item)[:60]!r}, expected an object with the text 'question'")
-    name, flag, answers, lost = as_text(item.get("id", item.get("qid"))), item.get("is_impossible"), [], False
+    name, flag, answers, unreadable = as_text(item.get("id", item.get("qid"))), item.get("is_impossible"), [], False
     impossible = FLAGS.get(str(flag).strip().lower().removesuffix(".0"))
     if not name:
         odd("no id", f"it is called {place!r}")
     if impossible is None:
         odd("flag unreadable", f"is_impossible={str(flag)[:40]!r}, expected true or false")
     for part, start in answer_parts(item.get("answers", item.get("answer"))):
-        said, at = as_text(part), re.fullmatch(r"\s*(-?\d{1,15})(\.0*)?\s*", as_text(start) or "")
-        lost = lost or said is None
-        if not (said and said.strip()):
+        answer, at = as_text(part), re.fullmatch(r"\s*(-?\d{1,15})(\.0*)?\s*", as_text(start) or "")
+        unreadable = unreadable or answer is None
+        if not (answer and answer.strip()):
             odd("answer unreadable", f"text={str(part)[:40]!r}, expected a text")
             continue
         if not at and start is not None:
             odd("offset unreadable", f"answer_start={str(start)[:40]!r}, expected a whole number")
-        answers.append(Answer(said, int(at[1]) if at else -1))
+        answers.append(Answer(answer, int(at[1]) if at else -1))
     if impossible and answers:
         odd("impossible and answered", f"is_impossible counts, and its {len(answers)} answers do not")
-    elif lost and not answers and not impossible:
+    elif unreadable and not answers and not impossible:
         return odd("no answer", "none of its answers can be read")
     return Question(name or place, text, () if impossible else tuple(answers), bool(impossible))
 
@@ -196,7 +196,7 @@ def character_at(
 
 
 def in_form(text: str, context: str) -> str:
-    "A text in the normal form of the passage: an accent composed, or decomposed, as there."
+    "A text in the normal form of the passage: with accents composed or decomposed, as there."
     form = next((form for form in ("NFC", "NFD") if unicodedata.is_normalized(form, context)), None)
     return text if text.isascii() or form is None else unicodedata.normalize(form, text)
 
@@ -212,9 +212,9 @@ def count_kinds(problems: Iterable[dict]) -> dict[str, int]:
 def read_squad(
     path: str | Path,
     strict: bool = False,  # refuse odd rows
-    problems: list | None = None,  # takes a description of each odd row
+    problems: list | None = None,  # receives a description of each odd row
 ) -> Iterator[Passage]:  # (title, context, questions)
-    "The passages of a file of questions, in its order."
+    "The passages of a file of questions, in the file's order."
     rows, names, problems = [], Counter(), [] if problems is None else problems
 
     def odd(kind, why, count=1):
@@ -283,7 +283,7 @@ def open_squad(
 
 # %% ../../nbs/23b_data.squad.ipynb #0ef5a581
 def divide_squad(file: SquadFile) -> dict[str, SquadFile]:  # part -> file, in the cache folder
-    "A file in two: every tenth passage is for the dev part."
+    "A file divided in two: every tenth passage is for the dev part."
     parts, numbers, files = {"train": [], "dev": []}, {}, {}
     for title, context, questions in read_squad(file.path):
         part = "train" if numbers.setdefault(context, len(numbers) + 1) % 10 else "dev"
@@ -306,10 +306,10 @@ def load_squad(
     timeout: float | None = None,  # seconds to wait for a server's answer; None: 4 for "auto", 15 else
     progress: bool = True,  # of a download
 ) -> dict[str, SquadFile]:  # part -> file
-    "The parts of a corpus: published ones verified; of a folder, of two files with a comma, or of one, divided."
-    has = list(SQUAD_FILES.get(corpus, SQUAD_FILES["squad1"]))
-    if isinstance(parts, str) or not set(parts) <= set(has):
-        raise ValueError(f"parts={parts!r}, expected some of {has}, the parts of {corpus}")
+    "The parts of a corpus: published and verified; or from a folder, two files with a comma, or one file, divided."
+    available = list(SQUAD_FILES.get(corpus, SQUAD_FILES["squad1"]))
+    if isinstance(parts, str) or not set(parts) <= set(available):
+        raise ValueError(f"parts={parts!r}, expected some of {available}, the parts of {corpus}")
 
     def published(name, seconds):
         files = {part: open_squad(obtain(SQUAD_FILES[name][part], None, seconds, progress)) for part in parts}
@@ -355,7 +355,7 @@ class Tokens(NamedTuple):
 
     words: list[str]  # NFD, for looking them up
     start: list[int]  # first character in the text
-    end: list[int]  # behind the last character
+    end: list[int]  # after the last character
     lemmas: list[str] | None = None  # None: no trained pipeline
     pos: list[int] | None = None  # indices into `POS`
     entities: list[int] | None = None  # indices into `ENTITIES`
@@ -383,7 +383,7 @@ class Tokenizer:
     def __init__(
         self,
         model: str | None = "auto",  # of a pipeline: name or folder; None: rules only; "auto": one that is installed
-        language: str = "en",  # whose rules: de, fr, ko, ..., as spaCy calls it; of a trained pipeline its own
+        language: str = "en",  # of the rules: de, fr, ko, ..., as in spaCy; a trained pipeline has its own
         within_words: str = "widen",  # "cut": each letter of a script without capitals is a token; others: as `align`
     ):
         try:
@@ -410,7 +410,7 @@ class Tokenizer:
 def __call__(self: Tokenizer, text: str) -> Tokens:
     "The tokens of a text; `text[start:end]` is a token as it stands there."
     text, indices = " ".join(text.split()), [i for word in re.finditer(r"\S+", text)
-                                             for i in range(word.start(), word.end() + 1)]  # a space behind each
+                                             for i in range(word.start(), word.end() + 1)]  # a space after each
     tokens = [token for token in (self.nlp if self.trained else self.nlp.tokenizer)(text) if not token.is_space]
     pieces = [(token, a, b) for token in tokens for a, b in letters(token.text, self.cut)]
     words = [unicodedata.normalize("NFD", token.text[a:b]) for token, a, b in pieces]
@@ -449,13 +449,13 @@ def stem(
 
 # %% ../../nbs/23b_data.squad.ipynb #5893cb37
 class Lexicon:
-    "Ids of words, and of their lower-case forms, lemmas and stems, given out as they come."
+    "Ids of words, and of their lower-case forms, lemmas and stems, assigned as they occur."
 
     def __init__(self):
         self.words, self.forms = {}, {}  # word -> its three ids; lower-case form, lemma or stem -> id
 
     def __call__(self, tokens: Tokens) -> np.ndarray:  # (3, n) int32
-        "Of each token: ids of the word, its lower-case form, its lemma or stem."
+        "The ids of each token: of the word, its lower-case form, its lemma or stem."
         for word in tokens.words:
             if word not in self.words:
                 forms = (self.forms.setdefault(form, len(self.forms)) for form in (word.lower(), stem(word.lower())))
@@ -501,13 +501,13 @@ def align(
     start: Sequence[int],  # of the tokens, in characters of the context
     end: Sequence[int],
     answer: Answer,
-    within_words: str = "widen",  # an end within a word of a script without capitals; "exclude": as of any other
+    within_words: str = "widen",  # for ends within words of scripts without capitals; "exclude": like any other
 ) -> Span:
     "The tokens of an answer, and how they were found."
     def tokens_at(a, b):  # the first and the last token, if these characters are whole tokens
         first, last = bisect_left(start, a), bisect_left(end, b)
-        whole = first < len(start) and start[first] == a and last < len(end) and end[last] == b
-        return (first, last) if whole else None
+        aligned = first < len(start) and start[first] == a and last < len(end) and end[last] == b
+        return (first, last) if aligned else None
 
     def cuts(at):  # whether a border before this character runs through a word or number
         sides = context[max(at - 1, 0) : at + 1] if at else ""
@@ -543,7 +543,7 @@ def choose_span(
     spans: Sequence[Span],  # of the answers
     question: Question,
 ) -> Span:
-    "The span of a question, of those of its answers."
+    "The span of a question, chosen from those of its answers."
     if question.impossible:
         return Span(-1, -1, "impossible")
     if not question.answers:
@@ -560,7 +560,7 @@ ARRAYS = dict(
     first="int32", last="int32", status="uint8", record_at="int64", records="uint8",  # of a question
     lexicon="uint8", in_questions="int64", in_contexts="int64")  # of a distinct word
 BEGINS = dict(passage_tokens="words", passage_text="text", question_tokens="question_words", matches_at="matches",
-              record_at="records")  # array -> the one in which it tells where each part begins
+              record_at="records")  # array -> the one whose parts it delimits
 
 
 def checksum(arrays: dict[str, np.ndarray], about: dict) -> int:
@@ -592,18 +592,18 @@ def question_arrays(
             end=tokens.end, text=np.frombuffer(context.encode(), np.uint8), pos=tokens.pos or [],
             entities=tokens.entities or [])
         for question in questions:
-            asked = lexicon(tokenizer(question.text))
+            question_ids = lexicon(tokenizer(question.text))
             spans = {answer: align(context, tokens.start, tokens.end, answer, within_words)
                      for answer in question.answers}
             answers.update(span.status for span in spans.values())
             odd = [{"answer": answer.text, "status": span.status, "reason": span.reason}
                    for answer, span in spans.items() if span.status != "exact"]
-            odd += [{"status": "excluded", "reason": "the question has no word"}] * (not asked.size)
+            odd += [{"status": "excluded", "reason": "the question has no word"}] * (not question_ids.size)
             problems += [{"id": question.id, "article": title} | problem for problem in odd]
             span = choose_span([spans[answer] for answer in question.answers], question)
             record = json.dumps([question.id, question.text, [answer.text for answer in question.answers]])
-            add(passage=[number], question_words=asked[0], first=[span.first], last=[span.last],
-                status=[STATUS.index(span.status)], matches=match_bits(ids, asked),
+            add(passage=[number], question_words=question_ids[0], first=[span.first], last=[span.last],
+                status=[STATUS.index(span.status)], matches=match_bits(ids, question_ids),
                 records=np.frombuffer(record.encode(), np.uint8))
     arrays = {name: np.cumsum([0, *map(len, columns[BEGINS[name]][1:])]) if name in BEGINS
               else np.concatenate(parts) for name, parts in columns.items()}
@@ -721,26 +721,26 @@ def prepare(
     folder = cache_dir() if folder is None else Path(folder).absolute()
     path = folder / f"{file.path.stem}-{key[:16]}-{FORMAT}.safetensors"
 
-    def kept():
+    def open_arrays():
         try:
             return Prepared(file, path, key) if path.exists() else None
         except ValueError as error:
             warnings.warn(f"{error}; it is prepared again", stacklevel=3)
 
-    if (corpus := kept()) is not None:
+    if (corpus := open_arrays()) is not None:
         return corpus
     with claimed(path) as part:
-        if (corpus := kept()) is not None:  # another process has written it
+        if (corpus := open_arrays()) is not None:  # another process has written it
             return corpus
         show, problems = Transfer(f"preparing {file.name}", progress), []
 
-        def shown():
+        def with_progress():
             passages = list(read_squad(file.path, strict, problems))
             for number, passage in enumerate(passages, 1):
                 yield passage
                 show(file.size * number // len(passages), file.size)
 
-        arrays, about = question_arrays(shown(), tokenizer, within_words)
+        arrays, about = question_arrays(with_progress(), tokenizer, within_words)
         about |= {"key": key, "settings": settings, "file": str(file.path), "sha256": file.sha256,
                   "problems": problems + about["problems"]}
         try:
@@ -767,7 +767,7 @@ class Vocabulary(WordsWithIds):
         return super().encode([unicodedata.normalize("NFD", word) for word in words], max_length)
 
     def coverage(self, corpus: Prepared) -> dict[str, float]:
-        "The share of the words of questions and of contexts, with repetitions, that are in the vocabulary."
+        "The fraction of the words of questions and of contexts, with repetitions, that are in the vocabulary."
         inside = self.encode(corpus.vocabulary) != self.OOV
         return {name: float((counts * inside).sum() / max(counts.sum(), 1))
                 for name, counts in (("questions", corpus.in_questions), ("contexts", corpus.in_contexts))}
@@ -775,29 +775,29 @@ class Vocabulary(WordsWithIds):
 
 def build_vocabulary(
     *corpora: Prepared,
-    size: int | None = None,  # at most so many entries, the two special ones included
+    size: int | None = None,  # maximum number of entries, including the two special ones
     known: Container[str] | None = None,  # only these words, such as those that have a vector
 ) -> Vocabulary:
     "The words of prepared files: those of questions by frequency, then those of contexts only."
     if size is not None:
         check_whole("size", size, 2)
-    asked, read = Counter(), Counter()
+    question_counts, passage_counts = Counter(), Counter()
     for corpus in corpora:
-        asked.update(dict(zip(corpus.vocabulary, corpus.in_questions.tolist())))
-        read.update(dict(zip(corpus.vocabulary, corpus.in_contexts.tolist())))
-    words = sorted((word for word in read if known is None or word in known),
-                   key=lambda word: (not asked[word], -(asked[word] or read[word]), word))
+        question_counts.update(dict(zip(corpus.vocabulary, corpus.in_questions.tolist())))
+        passage_counts.update(dict(zip(corpus.vocabulary, corpus.in_contexts.tolist())))
+    words = sorted((word for word in passage_counts if known is None or word in known),
+                   key=lambda word: (not question_counts[word], -(question_counts[word] or passage_counts[word]), word))
     return Vocabulary(words[: None if size is None else size - 2])
 
 # %% ../../nbs/23b_data.squad.ipynb #8436acec
-NO_ANSWER, UNKNOWN = -1, -100  # in the place of a token: an impossible question; one whose answer is no span
+NO_ANSWER, UNKNOWN = -1, -100  # in place of a token: an impossible question; an answer that is not a span
 KEEP = {"aligned": STATUS[:3], "answered": (*STATUS[:3], "impossible"), "all": STATUS}
 
 
 class Batch(NamedTuple):
     "Questions side by side. L: tokens of the longest passage, M: of the longest question."
 
-    context: torch.Tensor  # (L, B) int64, ids of words; 0 at pads
+    context: torch.Tensor  # (L, B) int64, ids of words; 0 for padding
     features: torch.Tensor  # (L, B, 4) float32: match exact, in lower case, by lemma; frequency
     context_pad: torch.Tensor  # (L, B) bool, true where padded
     question: torch.Tensor  # (M, B) int64
@@ -815,19 +815,19 @@ def collate(
     lengths: tuple[int, int] = (1, 1),  # L and M are at least these
 ) -> Batch:
     "Questions as a batch."
-    def columns(values, length):  # a column more, of that length
+    def columns(values, length):  # one more column, of that length
         values = [torch.from_numpy(value) for value in values]
         return pad_sequence([*values, values[0].new_zeros(length, *values[0].shape[1:])])[:, :-1].contiguous()
 
-    contexts, features, asked, tags = zip(*questions)
-    context, question = columns(contexts, lengths[0]), columns(asked, lengths[1])
+    contexts, features, question_ids, tags = zip(*questions)
+    context, question = columns(contexts, lengths[0]), columns(question_ids, lengths[1])
     tags = None if tags[0] is None else columns(tags, lengths[0])
     return Batch(context, columns(features, lengths[0]), context == 0, question, question == 0,
                  *torch.as_tensor(spans), torch.as_tensor(index), tags)
 
 # %% ../../nbs/23b_data.squad.ipynb #4150f7ed
 class Batches(ResumableBatches):
-    "Batches of questions, an epoch at each iteration, with a position that can be saved."
+    "Batches of questions, one epoch per iteration, with a position that can be saved."
 
     def __init__(
         self,
@@ -836,8 +836,8 @@ class Batches(ResumableBatches):
         batch_size: int = 32,  # B, of all processes together
         keep: str = "aligned",  # questions that have a span; "answered": impossible ones too; "all": for evaluation
         seed: int | None = None,  # of the order; None: by length
-        positions: int | None = None,  # most positions (batch times longest passage) of a batch; None: any number
-        rank: int = 0,  # of the processes that share the batches, this one
+        positions: int | None = None,  # maximum of batch size times longest passage; None: no limit
+        rank: int = 0,  # of this process among those that share the batches
         world_size: int = 1,
     ):
         check_choice("keep", keep, KEEP)
@@ -865,20 +865,20 @@ def batch(
     self: Batches,
     rows: np.ndarray,  # (B,) questions, those of all processes
 ) -> Batch:
-    "These questions as tensors; of several processes, those of this one."
+    "These questions as tensors; with several processes, those of this one."
     data, cuts = self.corpus, np.linspace(0, len(rows), self.world_size + 1).astype(int)
-    lengths = [int((places[which + 1] - places[which]).max()) for places, which in (
+    lengths = [int((begins[which + 1] - begins[which]).max()) for begins, which in (
         (data.passage_tokens, data.passage[rows]), (data.question_tokens, rows))]
     rows = rows[cuts[self.rank] : cuts[self.rank + 1]]
     spans = np.stack([data.first[rows], data.last[rows]]).astype(np.int64)  # of an impossible question NO_ANSWER
     spans[:, ~np.isin(data.status[rows], [STATUS.index(name) for name in KEEP["answered"]])] = UNKNOWN
     questions = []
     for row in rows:
-        tokens, asked = data.tokens(row), data.question_words[slice(*data.question_tokens[row : row + 2])]
+        tokens, question_ids = data.tokens(row), data.question_words[slice(*data.question_tokens[row : row + 2])]
         features = feature_rows(data.matches[slice(*data.matches_at[row : row + 2])], data.count[tokens])
         tags = np.stack([data.pos[tokens], data.entities[tokens]], 1).astype(np.int64) if data.trained else None
         questions.append((self.table[data.words[tokens]], features,
-                          self.table[asked] if len(asked) else np.array([Vocabulary.OOV]), tags))
+                          self.table[question_ids] if len(question_ids) else np.array([Vocabulary.OOV]), tags))
     return collate(questions, spans, rows.copy(), lengths)
 
 # %% ../../nbs/23b_data.squad.ipynb #a692a185
@@ -889,13 +889,13 @@ def ask(
     tokenizer: Tokenizer,
 ) -> tuple[Batch, Tokens, Tokens]:  # of one question; the tokens of the passage and those of the question
     "A question about a passage, for a model."
-    read, asked = tokenizer(passage), tokenizer(question)
-    for name, text, tokens in (("question", question, asked), ("passage", passage, read)):
+    passage_tokens, question_tokens = tokenizer(passage), tokenizer(question)
+    for name, text, tokens in (("question", question, question_tokens), ("passage", passage, passage_tokens)):
         if not tokens.words:
             raise SquadError(f"{name}={text[:40]!r}: there is no word in it")
     lexicon = Lexicon()
-    context = lexicon(read)
-    features = feature_rows(match_bits(context, lexicon(asked)), np.bincount(context[1])[context[1]])
-    tags = np.array([read.pos, read.entities]).T if tokenizer.trained else None
-    column = vocabulary.encode(read.words), features, vocabulary.encode(asked.words), tags
-    return collate([column], np.full((2, 1), UNKNOWN), [0]), read, asked
+    context = lexicon(passage_tokens)
+    features = feature_rows(match_bits(context, lexicon(question_tokens)), np.bincount(context[1])[context[1]])
+    tags = np.array([passage_tokens.pos, passage_tokens.entities]).T if tokenizer.trained else None
+    column = vocabulary.encode(passage_tokens.words), features, vocabulary.encode(question_tokens.words), tags
+    return collate([column], np.full((2, 1), UNKNOWN), [0]), passage_tokens, question_tokens

@@ -42,7 +42,7 @@ class Vectors:
 
     @property
     def size(self) -> int:
-        "Numbers of a vector."
+        "Numbers per vector."
         return self.values.shape[1]
 
     def describe(self) -> dict:
@@ -64,8 +64,8 @@ OTHERS = {b"\xba\x16O/": "fastText's binary model; its .vec holds the vectors of
 
 def unpacked(
     stream: BinaryIO,
-) -> BinaryIO | zipfile.ZipFile:  # the archive itself, if it is one of arrays
-    "What is in a file, through every packing; refused by its name if it cannot be word vectors."
+) -> BinaryIO | zipfile.ZipFile:  # the archive itself, if it holds arrays
+    "The content of a file under every packing; what cannot be word vectors is refused by name."
     head = stream.read(512)
     stream.seek(0)
     for mark, reader in PACKED.items():
@@ -97,9 +97,9 @@ def is_number(text: bytes) -> bool:
 
 
 def vector_form(
-    head: bytes,  # of a file, unpacked; some hundred kilobytes are enough
+    head: bytes,  # of an unpacked file; a few hundred kilobytes are enough
 ) -> tuple[str, int, int]:  # form, size, number of vectors (0: the file does not say)
-    "What kind of file of word vectors it is."
+    "The form of a file of word vectors."
     first, _, rest = head.partition(b"\n")
     if header := re.fullmatch(rb"(\d+)[ \t]+(\d+)\s*", first):
         line = rest.partition(b"\n")[0].split()
@@ -129,8 +129,8 @@ def word_of(
     if line.count(b" ") + (mark == b"\t" and line.count(mark)) == size:
         return line[: line.index(mark)]
     word = line.partition(mark)[0] if mark == b"\t" else line.rsplit(None, size)[0]
-    more = mark == b" " in word and is_number(word.rpartition(b" ")[2])
-    if more or len(line[len(word) :].split()) != size:
+    ends_in_number = mark == b" " in word and is_number(word.rpartition(b" ")[2])
+    if ends_in_number or len(line[len(word) :].split()) != size:
         raise ValueError(f"{len(line.split()) - 1} numbers after {line.split()[0][:20]!r}; expected {size}")
     return word
 
@@ -139,7 +139,7 @@ def text_rows(
     stream: BinaryIO,
     wanted: set[bytes],  # keys
     size: int,
-    promised: int,  # vectors, as the first line says; 0: there is no such line
+    promised: int,  # number of vectors in the first line; 0: there is no such line
 ) -> Iterator[Row]:
     "The rows of word2vec or GloVe text."
     for number, line in enumerate(stream, 1):
@@ -207,7 +207,7 @@ def read_vectors(
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r}: no such file")
     keys = {word: word_key(word).encode(errors="surrogatepass") for word in words}
-    wanted, kept, total, duplicates = set(keys.values()), {}, 0, 0
+    wanted, vectors, total, duplicates = set(keys.values()), {}, 0, 0
     show, length, form, size, promised = Transfer(path.name, progress), path.stat().st_size, "npz", 0, 0
     try:
         with open(path, "rb", 1 << 18) as raw:
@@ -223,31 +223,31 @@ def read_vectors(
                 key, vector, where = row
                 if not np.isfinite(vector).all():
                     raise ValueError(f"{where}: the vector of {key.decode()!r} holds NaN or infinity")
-                duplicates += key in kept
-                kept.setdefault(key, np.array(vector, np.float32))
+                duplicates += key in vectors
+                vectors.setdefault(key, np.array(vector, np.float32))
             if promised and total != promised:
                 raise ValueError(f"the first line tells of {promised:,} vectors, {total:,} follow: "
                                  f"{'cut off' if total < promised else 'a wrong first line'}")
     except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         if getattr(error, "errno", None):
-            raise  # of the disk, not of what is on it
+            raise  # an error of the disk, not of the file
         raise ValueError(f"{path} is cut off or damaged: {error}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    if not kept:
+    if not vectors:
         raise ValueError(f"{path}: none of the {len(wanted):,} wanted words is among its {total:,}")
-    show.finish(length, f"{len(kept):,} of {total:,} vectors kept")
-    rows = {key: row for row, key in enumerate(kept)}
+    show.finish(length, f"{len(vectors):,} of {total:,} vectors kept")
+    rows = {key: row for row, key in enumerate(vectors)}
     row_of = {word: rows[key] for word, key in keys.items() if key in rows}
-    return Vectors(path, form, row_of, np.stack(list(kept.values())), total, duplicates)
+    return Vectors(path, form, row_of, np.stack(list(vectors.values())), total, duplicates)
 
 # %% ../../nbs/22a_data.vectors.ipynb #e48fd1d6
 def similar_words(
     words: Iterable[str],
     known: Sequence[str],  # words to compare with
-    least: float = 0.4,  # share of common three-character sequences
+    least: float = 0.4,  # lowest score: the fraction of common three-character sequences
     count: int = 5,
-) -> dict[str, list[tuple[int, float]]]:  # word -> indices into `known` with their shares, the nearest first
+) -> dict[str, list[tuple[int, float]]]:  # word -> indices into `known` with their scores, the nearest first
     "For each word the known words that look most like it, if there are any."
     def trigrams(word):
         word = f"<{word.lower()}>"
@@ -263,8 +263,8 @@ def similar_words(
     for word in words:
         grams = trigrams(word)
         common = Counter(index for gram in grams for index in holders.get(gram, ()))
-        shares = [(n / (len(grams) + sizes[index] - n), index) for index, n in common.items()]
-        if near := [(index, share) for share, index in sorted(shares, key=lambda s: (-s[0], s[1])) if share >= least]:
+        scores = [(n / (len(grams) + sizes[index] - n), index) for index, n in common.items()]
+        if near := [(index, score) for score, index in sorted(scores, key=lambda s: (-s[0], s[1])) if score >= least]:
             similar[word] = near[:count]
     return similar
 
@@ -272,12 +272,12 @@ def similar_words(
 def embedding_matrix(
     vocab: Vocabulary,
     vectors: Vectors | None = None,  # None: all rows are random
-    size: int | None = None,  # numbers of a row; None: that of the vectors
+    size: int | None = None,  # numbers per row; None: that of the vectors
     seed: int = 0,  # of the random rows
     normalize: bool = True,  # scale each row to length 1
     similar: bool = False,  # guess the vectors of unknown words from words that look alike
 ) -> torch.Tensor:  # (V, size) float32
-    "The rows of an embedding: known vectors, random ones for other words, zero for the pad."
+    "The rows of an embedding: known vectors, random ones for other words, zero for padding."
     if vectors is not None and size not in (None, vectors.size):
         raise ValueError(f"size={size}, expected {vectors.size}, the size of the vectors of {vectors.path.name}")
     size = check_whole("size", size if vectors is None else vectors.size, 1)
@@ -291,8 +291,8 @@ def embedding_matrix(
         if similar:
             unknown = (word for word, row in rows.items() if row is None)
             for word, near in similar_words(unknown, known).items():
-                indices, shares = zip(*near)
-                matrix[vocab.ids[word]] = torch.tensor(shares) @ values[list(indices)] / sum(shares)
+                indices, weights = zip(*near)
+                matrix[vocab.ids[word]] = torch.tensor(weights) @ values[list(indices)] / sum(weights)
     if normalize:
         matrix /= matrix.norm(dim=1, keepdim=True).clamp_min(1e-12)  # a vector of zeros stays one
     matrix[vocab.PAD] = 0
