@@ -13,16 +13,16 @@ from sru_nb.testing import close, raises
 
 # %% ../nbs/23c_data.augment.ipynb #c844667e
 def test_the_numbers_of_a_picture_depend_on_nothing_but_its_place():
-    whole = chances(3, 1, np.arange(1000))
-    assert np.array_equal(chances(3, 1, [17, 999, 17]), whole[[17, 999, 17]])
+    table = chances(3, 1, np.arange(1000))
+    assert np.array_equal(chances(3, 1, [17, 999, 17]), table[[17, 999, 17]])
     for other in (chances(4, 1, np.arange(1000)), chances(3, 2, np.arange(1000))):
-        assert not np.isin(other["flip"], whole["flip"]).any()
+        assert not np.isin(other["flip"], table["flip"]).any()
 
 
 def test_the_numbers_are_those_of_splitmix64_and_look_random():
     for start, names in (([0, 0], CHANCES.names[:23]), ([0, 0, 1], CHANCES.names[23:])):
         state = int(np.random.SeedSequence(start).generate_state(1, np.uint64)[0])
-        for name in names:  # the generator as it is published, one number after the other
+        for name in names:  # the generator as published, one number after another
             state = (state + 0x9E3779B97F4A7C15) % 2**64
             z = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
             z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
@@ -97,14 +97,14 @@ def test_boxes_and_masks_go_where_the_picture_goes():
         box = np.array([[left, top, left + 20, top + 10, 5]])
         picture, moved, boxes = augment(mask[..., None] * 255, chances(2, 0, [place]), mask, box)
         rows, columns = np.nonzero(moved == 1)
-        assert ((picture[..., 0] > 200) <= (moved == 1)).mean() > 0.99  # only at edges a pixel is half of each
+        assert ((picture[..., 0] > 200) <= (moved == 1)).mean() > 0.99  # only at edges is a pixel half of each
         if len(boxes):
-            found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            assert abs(boxes[0, :4] - found).max() <= 2 and boxes[0, 4] == 5
+            extent = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            assert abs(boxes[0, :4] - extent).max() <= 2 and boxes[0, 4] == 5
         else:
             assert len(rows) < 0.75 * 200 * 64 * 60 / (0.3 * 40 * 50)
-    kept = augment(mask[..., None], chances(2, 0, [0]), boxes=np.zeros((0, 5)))
-    assert kept[1] is None and kept[2].shape == (0, 5)
+    without_boxes = augment(mask[..., None], chances(2, 0, [0]), boxes=np.zeros((0, 5)))
+    assert without_boxes[1] is None and without_boxes[2].shape == (0, 5)
 
 
 def test_two_flips_are_a_half_turn_of_picture_mask_and_boxes():
@@ -124,7 +124,7 @@ def test_a_turned_mask_is_filled_with_what_is_ignored_and_gets_no_class():
         mask = np.random.default_rng(place).choice([3, 7], (30, 40)).astype(np.uint8)
         seen, turned, _ = augment(picture, chance[place : place + 1], mask)
         assert set(np.unique(turned)) <= {3, 7, IGNORE} and seen.shape == picture.shape
-        outside = turned == IGNORE  # there the picture is black, but for the edge, where it is half so
+        outside = turned == IGNORE  # the picture is black there, except at edges, where it is half black
         assert (outside == (seen[..., 0] < 100)).mean() > 0.98
         assert outside.any() or abs(chance["turn"][place] - 0.5) < 0.05
 
@@ -142,7 +142,7 @@ def test_the_window_is_as_large_as_it_should_be_whatever_the_factor():
         assert rows[0] == max(-top, 0) and columns.min() == max(-left, 0) and not seen[mask == IGNORE].any()
     assert 8 <= min(sides) < 10 and 28 < max(sides) <= 32 and 20 <= sum(side < 16 for side in sides) <= 30
     assert augment.plain() == Augment() and Augment(8, crop=4).plain() == Augment(8)
-    part = Augment(crop=(9, 7))(picture, chance[:1])  # a part of the picture, as it is
+    part = Augment(crop=(9, 7))(picture, chance[:1])  # an unchanged part of the picture
     assert any(np.array_equal(part, picture[top : top + 9, left : left + 7]) for top in range(8) for left in range(12))
 
 
@@ -204,11 +204,11 @@ def test_a_wish_that_cannot_be_met_is_refused(arguments, message):
 # %% ../nbs/23c_data.augment.ipynb #9212e933
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 0.8, 1.0, 4.0])
 def test_shares_follow_the_beta_distribution(alpha):
-    found = np.sort(beta_shares(alpha, chances(0, 0, np.arange(20000))))
+    shares = np.sort(beta_shares(alpha, chances(0, 0, np.arange(20000))))
     expected = np.sort(np.random.default_rng(0).beta(alpha, alpha, 20000))
-    assert 0 <= found[0] and found[-1] <= 1
-    assert abs(found.mean() - 0.5) < 0.01 and abs(found.var() - 1 / (4 * (2 * alpha + 1))) < 0.004
-    assert abs(np.interp(expected, found, np.linspace(0, 1, 20000)) - np.linspace(0, 1, 20000)).max() < 0.02
+    assert 0 <= shares[0] and shares[-1] <= 1
+    assert abs(shares.mean() - 0.5) < 0.01 and abs(shares.var() - 1 / (4 * (2 * alpha + 1))) < 0.004
+    assert abs(np.interp(expected, shares, np.linspace(0, 1, 20000)) - np.linspace(0, 1, 20000)).max() < 0.02
 
 
 def test_weights_are_one_number_or_a_rectangle():

@@ -28,7 +28,7 @@ def numbers(
     places: np.ndarray,  # (N,) whole numbers
     count: int,
 ) -> np.ndarray:  # (N, count) float64, each above 0 and below 1
-    "So many numbers of SplitMix64 for each place."
+    "`count` numbers of SplitMix64 for each place."
     start = np.random.SeedSequence(start).generate_state(1, np.uint64)
     steps = np.asarray(places, np.uint64)[:, None] * np.uint64(count) + np.arange(1, count + 1, dtype=np.uint64)
     z = start + steps * np.uint64(0x9E3779B97F4A7C15)
@@ -43,12 +43,12 @@ def chances(
     epoch: int,
     places: np.ndarray,  # (N,) whole numbers
 ) -> np.ndarray:  # (N,) of `CHANCES`, each above 0 and below 1
-    "What befalls each picture, from the seed, the epoch and its place alone."
+    "The random numbers of each picture, from the seed, the epoch and its place alone."
     table = [numbers([seed, epoch], places, len(EARLIER)), numbers([seed, epoch, 1], places, len(LATER))]
     return np.concatenate(table, 1).view(CHANCES)[:, 0]
 
 # %% ../../nbs/23c_data.augment.ipynb #1451aa7a
-IGNORE = 255  # in a mask: neither learned nor measured
+IGNORE = 255  # in a mask: left out of training and evaluation
 
 
 def resize(
@@ -67,16 +67,16 @@ def resize_mask(
     mask: np.ndarray,  # (H, W)
     size: tuple[int, int],  # H, W
 ) -> np.ndarray:  # (*size)
-    "A mask in another size, each pixel that of the nearest centre; added up as in Pillow, which decides ties."
+    "A mask in another size, by nearest centre; steps are added up as in Pillow, which decides ties."
     rows, columns = (np.cumsum([step / 2, *[step] * (new - 1)]).astype(int)
                      for new, step in zip(size, np.divide(mask.shape, size)))
     return mask[rows[:, None], columns]
 
 
 def rectangle(
-    area: np.ndarray,  # (B,) share of the picture
+    area: np.ndarray,  # (B,) fraction of the picture
     aspect: np.ndarray,  # (B,) width over height
-    top: np.ndarray,  # (B,) from 0 to 1 of where it may lie
+    top: np.ndarray,  # (B,) from 0 to 1, over where it may lie
     left: np.ndarray,  # (B,)
     size: tuple[int, int],  # H, W
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # (B,) top, left, height, width in pixels
@@ -90,30 +90,30 @@ def clip_boxes(
     boxes: np.ndarray,  # (n, 4 or more)
     size: tuple[int, int],  # H, W
 ) -> np.ndarray:  # (m, 4 or more)
-    "What of each box is in the picture; without those whose centre is not."
+    "The part of each box that is in the picture, without boxes whose centre is not."
     height, width = size
     centre = (boxes[:, :2] + boxes[:, 2:4]) / 2
-    kept = boxes[((centre > 0) & (centre < (width, height))).all(1)]
-    kept[:, :4] = np.clip(kept[:, :4], 0, (width, height, width, height))
-    return kept
+    inside = boxes[((centre > 0) & (centre < (width, height))).all(1)]
+    inside[:, :4] = np.clip(inside[:, :4], 0, (width, height, width, height))
+    return inside
 
 # %% ../../nbs/23c_data.augment.ipynb #c3e31f52
 @dataclass(frozen=True, repr=False)
 class Augment:
-    "What may happen to a picture on its way into a batch, and to its mask and boxes with it."
+    "What may happen to a picture, its mask and its boxes on the way into a batch."
 
-    size: int | tuple[int, int] = 0  # pixels, or height and width; 0: as the data
-    crop_share: float = 1.0  # least area of the part that is cut out; 1: the whole picture
-    shift: int = 0  # pixels by which it is moved at most, in each direction
-    flip: bool = False  # mirrored left to right, one time of two
+    size: int | tuple[int, int] = 0  # pixels, or height and width; 0: as in the data
+    crop_share: float = 1.0  # smallest fraction of the area that is cut out; 1: the whole picture
+    shift: int = 0  # largest shift in pixels, in each direction
+    flip: bool = False  # mirrored left to right, half of the time
     colour: float = 0.0  # brightness, contrast and saturation times 1 - colour to 1 + colour
-    erase: float = 0.0  # how often a rectangle of it is erased
+    erase: float = 0.0  # probability that a rectangle is erased
     rand_augment: bool = False  # two operations of RandAugment, by kornia; pictures only
-    scale_low: float = 1.0  # `size` times a factor, at least this
-    scale_high: float = 1.0  # and at most this
-    crop: int | tuple[int, int] = 0  # of what that gives a window of this size, as `size`; 0: as large as `size` says
-    rotate: float = 0.0  # degrees by which it is turned at most, either way
-    flip_down: bool = False  # turned upside down as in water, one time of two
+    scale_low: float = 1.0  # smallest factor on `size`
+    scale_high: float = 1.0  # largest factor
+    crop: int | tuple[int, int] = 0  # size of the window, given as `size` is; 0: that of `size`
+    rotate: float = 0.0  # largest rotation in degrees, either way
+    flip_down: bool = False  # mirrored top to bottom, half of the time
 
     def __post_init__(self):
         for name, value in (("size", self.size), ("crop", self.crop)):
@@ -129,23 +129,23 @@ class Augment:
         check_finite(self.scale_low, scale_high=self.scale_high)
         check_finite(rotate=self.rotate, most=180)
 
-    def __repr__(self) -> str:  # stands in saved positions: what came later only where it is wished
-        shown = [field.name for field in fields(self)[:7] + tuple(
-            field for field in fields(self)[7:] if getattr(self, field.name) != field.default)]
-        return f"Augment({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+    def __repr__(self) -> str:  # part of saved positions: later fields appear only where they are set
+        names = [field.name for i, field in enumerate(fields(self))
+                 if i < 7 or getattr(self, field.name) != field.default]
+        return f"Augment({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def base(self, size: tuple[int, int]) -> tuple[int, int]:
-        "The size to which a picture of this size is brought."
+        "The size to which a picture of this size is resized."
         sizes = tuple(self.size) if isinstance(self.size, (tuple, list)) else (self.size,) * 2
         return sizes if any(sizes) else tuple(size)
 
     def out(self, size: tuple[int, int]) -> tuple[int, int]:
-        "The size of what a picture of this size becomes."
+        "The size of the result for a picture of this size."
         sizes = tuple(self.crop) if isinstance(self.crop, (tuple, list)) else (self.crop,) * 2
         return sizes if any(sizes) else self.base(size)
 
     def plain(self) -> "Augment":
-        "Without what is random."
+        "Resizing alone, without anything random."
         return Augment(self.size)
 
 # %% ../../nbs/23c_data.augment.ipynb #5ca1e0f5
@@ -161,12 +161,12 @@ def cut(self: Augment, chance: np.ndarray, size: tuple[int, int]) -> tuple[np.nd
 
 @patch
 def windows(self: Augment, chance: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, ...]:  # (B,) each
-    "Height and width to which the parts are brought, top and left of the windows there, and their angles."
+    "Height and width to which the parts are resized, top and left of the windows in them, and their angles."
     factor = self.scale_low * (self.scale_high / self.scale_low) ** chance["scale"]
     sides, corners = [], []
     for base, out, name in zip(self.base(size), self.out(size), ("scale_top", "scale_left")):
         sides.append(np.maximum(np.rint(base * factor), 1).astype(int))
-        room = sides[-1] - out  # where it is negative the picture has its place in the window
+        room = sides[-1] - out  # negative: the picture lies inside the window
         corners.append(np.sign(room) * (chance[name] * (abs(room) + 1)).astype(int))
     return *sides, *corners, np.radians(self.rotate * (2 * chance["turn"] - 1))
 
@@ -174,20 +174,20 @@ def windows(self: Augment, chance: np.ndarray, size: tuple[int, int]) -> tuple[n
 @patch
 def moves(self: Augment, chance: np.ndarray) -> tuple[np.ndarray, ...]:  # (B,) each
     "Whether each is mirrored left to right and top to bottom, by how many pixels it is moved down and to the right."
-    down, right = ((chance[way] * (2 * self.shift + 1)).astype(int) - self.shift for way in ("down", "right"))
+    down, right = ((chance[name] * (2 * self.shift + 1)).astype(int) - self.shift for name in ("down", "right"))
     return self.flip & (chance["flip"] < 0.5), self.flip_down & (chance["flip_down"] < 0.5), down, right
 
 # %% ../../nbs/23c_data.augment.ipynb #5ca1e0f6
 def window(
     array: np.ndarray,  # (H, W, C) picture or (H, W) mask
-    corner: tuple[int, int],  # top and left of the window, perhaps outside
+    corner: tuple[int, int],  # top and left of the window, possibly outside
     size: tuple[int, int],
-    fill: int = 0,  # where nothing is
+    fill: int = 0,  # where there is nothing
 ) -> np.ndarray:  # (*size, ...)
     "What is seen through a window."
     seen = np.full((*size, *array.shape[2:]), fill, np.uint8)
-    rows, columns = (slice(max(-first, 0), max(min(side, whole - first), 0))
-                     for first, side, whole in zip(corner, size, array.shape))
+    rows, columns = (slice(max(-first, 0), max(min(side, length - first), 0))
+                     for first, side, length in zip(corner, size, array.shape))
     seen[rows, columns] = array[rows.start + corner[0] : rows.stop + corner[0],
                                 columns.start + corner[1] : columns.stop + corner[1]]
     return seen
@@ -197,21 +197,21 @@ def turned_window(
     array: np.ndarray,  # (H, W, C) picture or (H, W) mask
     corner: tuple[int, int],
     size: tuple[int, int],
-    fill: int,  # where nothing is in a mask; in a picture 0
+    fill: int,  # where inside is nothing in a mask; in a picture 0
     angle: float,  # in radians, about the window's centre
 ) -> np.ndarray:  # (*size, ...)
-    "What is seen through a window that is turned: a mask's nearest pixel, of a picture the nearest four."
+    "What is seen through a turned window: the nearest pixel of a mask, the nearest four of a picture."
     y, x = (np.arange(side) + 0.5 - side / 2 for side in size)
     y, x = (np.cos(angle) * y[:, None] - np.sin(angle) * x + size[0] / 2 + corner[0],
             np.sin(angle) * y[:, None] + np.cos(angle) * x + size[1] / 2 + corner[1])
     height, width = array.shape[:2]
     if array.ndim == 3:
-        places = torch.from_numpy(np.stack([2 * x / width - 1, 2 * y / height - 1], 2)[None]).float()
+        grid = torch.from_numpy(np.stack([2 * x / width - 1, 2 * y / height - 1], 2)[None]).float()
         values = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None].float()
-        seen = torch.nn.functional.grid_sample(values, places, align_corners=False)[0].permute(1, 2, 0)
+        seen = torch.nn.functional.grid_sample(values, grid, align_corners=False)[0].permute(1, 2, 0)
         return seen.round().byte().numpy()
-    there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    return np.where(there, array[y.astype(int).clip(0, height - 1), x.astype(int).clip(0, width - 1)], np.uint8(fill))
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    return np.where(inside, array[y.astype(int).clip(0, height - 1), x.astype(int).clip(0, width - 1)], np.uint8(fill))
 
 # %% ../../nbs/23c_data.augment.ipynb #a6460498
 @patch
@@ -219,15 +219,15 @@ def place(
     self: Augment,
     arrays: np.ndarray,  # (B, H, W, C) pictures or (B, H, W) masks
     chance: np.ndarray,  # (B,) of `CHANCES`
-    fill: int = 0,  # where nothing is
+    fill: int = 0,  # where there is nothing
 ) -> np.ndarray:
     "Cut out, resize, turn, mirror and move."
-    whole = arrays.shape[1:3]
-    size = self.out(whole)
-    if self.crop_share < 1 or self.scale_low != self.scale_high or self.scale_low != 1 or self.rotate or size != whole:
+    source_size = arrays.shape[1:3]
+    size = self.out(source_size)
+    if self.crop_share < 1 or not self.scale_low == self.scale_high == 1 or self.rotate or size != source_size:
         fit, parts = resize if arrays.ndim == 4 else resize_mask, []
         for array, (top, left, height, width), (*sides, first, second, angle) in zip(
-                arrays, zip(*self.cut(chance, whole)), zip(*self.windows(chance, whole))):
+                arrays, zip(*self.cut(chance, source_size)), zip(*self.windows(chance, source_size))):
             part = fit(array[top : top + height, left : left + width], tuple(sides))
             if angle:
                 part = turned_window(part, (first, second), size, fill, angle)
@@ -247,11 +247,11 @@ def place(
 @patch
 def move_boxes(
     self: Augment,
-    boxes: np.ndarray,  # (n, 4 or more): left, top, right, bottom in pixels, and what belongs to the box
+    boxes: np.ndarray,  # (n, 4 or more): left, top, right, bottom in pixels, then anything else
     chance: np.ndarray,  # (1,) of `CHANCES`
-    size: tuple[int, int],  # H, W of the picture as it was
+    size: tuple[int, int],  # H, W of the original picture
 ) -> np.ndarray:  # (m, 4 or more)
-    "Where the boxes of a picture come to lie; those whose centre has left it are dropped."
+    "The boxes of a picture after augmentation; those whose centre has left it are dropped."
     (top,), (left,), (height,), (width,) = self.cut(chance, size)
     (tall,), (wide,), (first,), (second,), (angle,) = self.windows(chance, size)
     (mirrored,), (turned,), (down,), (right,) = self.moves(chance)
@@ -300,7 +300,7 @@ def wipe(
     arrays: np.ndarray,  # (B, H, W, C) pictures or (B, H, W) masks
     chance: np.ndarray,  # (B,) of `CHANCES`
 ) -> np.ndarray:
-    "A rectangle of noise, or in a mask of what is ignored."
+    "Erase a rectangle: noise in pictures, `IGNORE` in masks."
     aspect = 3.3 ** (2 * chance["erase_aspect"] - 1)
     spots = rectangle(0.02 + (1 / 3 - 0.02) * chance["erase_area"], aspect, chance["erase_top"], chance["erase_left"],
                       arrays.shape[1:3])
@@ -338,7 +338,7 @@ def many(
     pictures: np.ndarray,  # (B, H, W, C) uint8
     chance: np.ndarray,  # (B,) of `CHANCES`
 ) -> np.ndarray:  # (B, *size, C) uint8
-    "Pictures of one size, each as its own numbers say."
+    "Pictures of one size, each augmented by its own numbers."
     pictures = self.place(pictures, chance)
     if self.rand_augment:
         pictures = rand_augmented(pictures, chance)
@@ -354,13 +354,13 @@ def __call__(
     rng: np.random.Generator | np.ndarray,  # or (1,) of `CHANCES`
     mask: np.ndarray | None = None,  # (H, W) uint8
     boxes: np.ndarray | None = None,  # (n, 4 or more), as in `move_boxes`
-):  # the picture, or picture, mask and boxes if one of them was given
-    "One picture, and what is known of it."
+):  # the picture; with a mask or boxes: picture, mask and boxes
+    "One picture, with its mask and boxes."
     alone = mask is None and boxes is None
     if self.rand_augment and not alone:
         raise ValueError("rand_augment=True: its rotations would leave mask and boxes behind; expected pictures alone")
     chance = rng
-    if isinstance(rng, np.random.Generator):  # what came later is drawn from a place of its own
+    if isinstance(rng, np.random.Generator):  # later names have a place of their own
         earlier = rng.random(len(EARLIER))
         later = numbers([1], [int(earlier[0] * 2**53)], len(LATER))[0]
         chance = np.concatenate([earlier, later]).view(CHANCES)
@@ -377,7 +377,7 @@ def beta_shares(
     alpha: float,
     chance: np.ndarray,  # (B,) of `CHANCES`
 ) -> np.ndarray:  # (B,) in [0, 1]
-    "Numbers of the distribution Beta(alpha, alpha)."
+    "Numbers from the distribution Beta(alpha, alpha)."
     c, excess = np.cos(2 * np.pi * chance["angle"]), np.expm1(-np.log(chance["radius"]) / alpha)
     return 0.5 + 0.5 * c / np.sqrt(1 / excess + c**2)
 
@@ -387,8 +387,8 @@ def mixing_weights(
     cutmix: float,  # alpha; 0: none
     chance: np.ndarray,  # (B,) of `CHANCES`
     size: tuple[int, int],  # H, W
-) -> np.ndarray:  # (B, H, W) float32: how much of a pixel is the picture's own
-    "The weights of mixup, CutMix, or for each picture one of the two."
+) -> np.ndarray:  # (B, H, W) float32: the fraction of a pixel that is the picture's own
+    "The weights of mixup, of CutMix, or of one of the two for each picture."
     cut = chance["mix"] < (0.5 if mixup and cutmix else float(bool(cutmix)))
     share = np.where(cut, beta_shares(cutmix or 1, chance), beta_shares(mixup or 1, chance))
     weights = np.broadcast_to(share[:, None, None], (len(chance), *size)).astype(np.float32)
