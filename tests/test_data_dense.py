@@ -57,7 +57,7 @@ def masks_and_pictures(count, classes=3, size=(12, 16)):
 
 def write_masks(folder, layout="{part}/{kind}/{name}", parts=("train", "val"), kinds=("images", "labels"), count=4,
                 change=lambda mask: mask, **options):
-    "Pictures and masks in a layout, some in each part."
+    "Write pictures and masks in a layout, some in each part."
     for p, part in enumerate(parts):
         for i, (picture, mask) in enumerate(masks_and_pictures(count + p)):
             save(folder / layout.format(part=part, kind=kinds[0], name=f"{part}{i}.png"), picture)
@@ -96,7 +96,7 @@ def test_parts_are_held_out_where_there_are_none(tmp_path):
 
 def test_what_is_ignored_is_255_in_memory_whatever_it_was(tmp_path):
     write_masks(tmp_path)
-    (mask,) = (load_masks(tmp_path).parts["train"][0].mask for _ in range(1))
+    mask = load_masks(tmp_path).parts["train"][0].mask
     without = load_masks(tmp_path, zero_is_background=False)
     assert without.classes == ["1", "2"] and np.array_equal(without.parts["train"][0].mask, mask - np.uint8(1))
     ignored = load_masks(tmp_path, ignore=1)
@@ -105,7 +105,7 @@ def test_what_is_ignored_is_255_in_memory_whatever_it_was(tmp_path):
     (tmp_path / "classes.txt").write_text("0 sky\n1 road\n2 car\n")
     assert load_masks(tmp_path, zero_is_background=False).classes == ["road", "car"]
     save(tmp_path / "train" / "labels" / "train0.png", np.full((12, 16), 255, np.uint8))
-    assert (load_masks(tmp_path).parts["train"][0].mask == IGNORE).all()  # a picture of which nothing is known
+    assert (load_masks(tmp_path).parts["train"][0].mask == IGNORE).all()  # a picture without a known pixel
     with raises(ValueError, "train0.png: 255 in row 0, column 0, expected 0 to 2"):
         load_masks(tmp_path, ignore=None).parts["train"].counts()
 
@@ -171,7 +171,7 @@ def test_a_mask_may_have_something_after_its_pictures_name(tmp_path):
 def test_vocs_masks_are_those_that_are_listed(tmp_path):
     for i, (picture, mask) in enumerate(masks_and_pictures(5, 21)):
         save(tmp_path / "JPEGImages" / f"{i}.jpg", picture)
-        mask[0] = 255  # the border around things
+        mask[0] = 255  # the border around objects
         save(tmp_path / "SegmentationClass" / f"{i}.png", mask, palette=list(range(256)) * 3)
     lists = tmp_path / "ImageSets" / "Segmentation"
     lists.mkdir(parents=True)
@@ -181,8 +181,8 @@ def test_vocs_masks_are_those_that_are_listed(tmp_path):
     assert corpus.classes[:2] == ["background", "aeroplane"] and len(corpus.classes) == 21
     names = [images.name(i) for images in corpus.parts.values() for i in range(len(images))]
     assert [Path(name).stem for name in names] == ["3", "0", "1"]
-    found = corpus.parts["train"][0].mask
-    assert (found[0] == IGNORE).all() and np.array_equal(found[1:], masks_and_pictures(5, 21)[3][1][1:])
+    mask_read = corpus.parts["train"][0].mask
+    assert (mask_read[0] == IGNORE).all() and np.array_equal(mask_read[1:], masks_and_pictures(5, 21)[3][1][1:])
     assert corpus.palette.shape == (21, 3) and load_masks(tmp_path).classes == list(map(str, range(21)))
     (lists / "train.txt").write_text("4\nnone\n")
     with raises(ValueError, "files missing: 2 (", "none.jpg, ", "none.png)"):
@@ -218,15 +218,15 @@ def test_cityscapes_has_19_classes_of_34_values(tmp_path):
 
 # %% ../nbs/24b_data.dense.ipynb #407c2cd5
 def voc_xml(objects, size=(60, 80)):
-    "A file of Pascal VOC's form: objects as name, xmin, ymin, xmax, ymax, difficult."
-    things = "".join(
+    "A file of Pascal VOC's format: objects as name, xmin, ymin, xmax, ymax, difficult."
+    elements = "".join(
         f"<object><name>{name}</name><difficult>{hard}</difficult><bndbox><xmin>{x}</xmin><ymin>{y}</ymin>"
         f"<xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>" for name, x, y, right, bottom, hard in objects)
-    return f"<annotation><size><width>{size[1]}</width><height>{size[0]}</height></size>{things}</annotation>"
+    return f"<annotation><size><width>{size[1]}</width><height>{size[0]}</height></size>{elements}</annotation>"
 
 
 def write_voc(folder, pictures, size=(60, 80)):
-    "A folder of Pascal VOC's layout: part -> name -> objects."
+    "Write a folder of Pascal VOC's layout: part -> name -> objects."
     for kind in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     for part, named in pictures.items():
@@ -301,7 +301,7 @@ def test_a_file_that_is_not_of_vocs_form_is_named(tmp_path, text, message):
 
 # %% ../nbs/24b_data.dense.ipynb #5769822f
 def coco_content(boxes, sizes=((60, 80), (60, 80)), names=("cat", "dog"), first=1):
-    "A COCO file's content: (picture, class, x, y, w, h, crowd) of each box."
+    "The content of a COCO file: (picture, class, x, y, w, h, crowd) of each box."
     return {"images": [{"id": i + first, "file_name": f"{i}.png", "height": h, "width": w}
                        for i, (h, w) in enumerate(sizes)],
             "categories": [{"id": k + first, "name": name} for k, name in enumerate(names)],
@@ -310,7 +310,7 @@ def coco_content(boxes, sizes=((60, 80), (60, 80)), names=("cat", "dog"), first=
 
 
 def write_coco(folder, content, file="annotations/instances_train.json", pictures="train"):
-    "A file of COCO's form and its pictures."
+    "Write a COCO file and its pictures."
     for row in content["images"]:
         save(folder / pictures / row["file_name"], np.full((row["height"], row["width"]), 50, np.uint8))
     (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -400,7 +400,7 @@ def test_a_segmentation_has_the_box_of_pycocotools(tmp_path):
 
 # %% ../nbs/24b_data.dense.ipynb #b49692a3
 def write_yolo(folder, lines, layout="{kind}/{part}", names="names: [cat, dog]\n"):
-    "A folder of YOLO's layout: part -> the text of each picture, None for none."
+    "Write a folder of YOLO's layout: part -> the text of each picture, None for no file."
     folder.mkdir(exist_ok=True)
     (folder / "data.yaml").write_text(names)
     for part, texts in lines.items():
@@ -457,7 +457,7 @@ def test_yolos_files_that_cannot_be_read_are_named(tmp_path):
 
 # %% ../nbs/24b_data.dense.ipynb #f8e7adc9
 def write_scenes(folder, corpus, form):
-    "Some pictures with boxes in the layout of that name."
+    "Write some pictures with boxes in the layout of that name."
     for part, images in corpus.parts.items():
         content, texts, named = [], [], {}
         for i in range(len(images)):
@@ -514,7 +514,7 @@ WILD = Augment(scale_low=0.6, scale_high=1.6, rotate=10, flip=True, flip_down=Tr
 
 
 def everything(batches):
-    "What an epoch gives, by picture."
+    "What an epoch yields, by picture."
     return {int(index): (batch.pictures[k], None if batch.masks is None else batch.masks[k],
                          None if batch.boxes is None else batch.boxes[k])
             for batch in batches for k, index in enumerate(batch.indices)}
@@ -524,8 +524,8 @@ def assert_same(one, other):
     "Assert that two epochs show the same."
     assert one.keys() == other.keys()
     for index in one:
-        for found, expected in zip(one[index], other[index], strict=True):
-            assert (found is None) == (expected is None) and (found is None or torch.equal(found, expected))
+        for actual, expected in zip(one[index], other[index], strict=True):
+            assert (actual is None) == (expected is None) and (actual is None or torch.equal(actual, expected))
 
 
 @lru_cache
@@ -546,14 +546,14 @@ def test_several_processes_and_any_batch_size_show_what_one_does(boxes):
 
 def test_resume_equals_uninterrupted():
     images = small(True).parts["train"]
-    whole, killed, resumed = (DenseBatches(images, 3, 3, WILD) for _ in range(3))
-    first, second = list(whole), list(whole)
-    going = iter(killed)
-    next(going), next(going)
+    uninterrupted, killed, resumed = (DenseBatches(images, 3, 3, WILD) for _ in range(3))
+    first, second = list(uninterrupted), list(uninterrupted)
+    epoch = iter(killed)
+    next(epoch), next(epoch)
     resumed.load_state_dict(killed.state_dict())
-    for found, expected in zip([*resumed, *resumed], [*first[2:], *second], strict=True):
-        assert torch.equal(found.pictures, expected.pictures) and np.array_equal(found.indices, expected.indices)
-        assert all(map(torch.equal, found.boxes, expected.boxes))
+    for batch, expected in zip([*resumed, *resumed], [*first[2:], *second], strict=True):
+        assert torch.equal(batch.pictures, expected.pictures) and np.array_equal(batch.indices, expected.indices)
+        assert all(map(torch.equal, batch.boxes, expected.boxes))
     with raises(ValueError, "state of other batches of pictures", "augment"):
         DenseBatches(images, 3, 3, Augment()).load_state_dict(killed.state_dict())
 

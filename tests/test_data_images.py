@@ -16,7 +16,7 @@ from sru_nb.testing import close, raises
 
 # %% ../nbs/24_data.images.ipynb #82daaf68
 def picture_bytes(image, kind="PNG", **options):
-    "What a file of a Pillow image would hold."
+    "The content of a file of a Pillow image."
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
@@ -44,9 +44,9 @@ def images_of_every_mode():
 
 def test_each_mode_becomes_what_the_table_says():
     for mode, (content, expected, channels) in images_of_every_mode().items():
-        found = decode(content, channels, mode)
-        assert found.dtype == np.uint8 and found.shape == (1, 3, channels), mode
-        assert abs(found.astype(int) - expected).max() <= (3 if mode == "YCbCr" else 1), (mode, found.tolist())
+        pixels = decode(content, channels, mode)
+        assert pixels.dtype == np.uint8 and pixels.shape == (1, 3, channels), mode
+        assert abs(pixels.astype(int) - expected).max() <= (3 if mode == "YCbCr" else 1), (mode, pixels.tolist())
 
 
 def test_a_picture_is_turned_as_the_camera_was():
@@ -64,11 +64,11 @@ def test_a_picture_is_turned_as_the_camera_was():
 def test_a_picture_that_cannot_be_read_is_named_with_the_reason(tmp_path, content, reason):
     from PIL import Image
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
-    made = {"cut": lambda: picture_bytes(noise, "JPEG")[:700],
-            "lab": lambda: picture_bytes(Image.new("LAB", (2, 2)), "TIFF"),
-            "float": lambda: picture_bytes(Image.new("F", (2, 2)), "TIFF")}
+    contents = {"cut": lambda: picture_bytes(noise, "JPEG")[:700],
+                "lab": lambda: picture_bytes(Image.new("LAB", (2, 2)), "TIFF"),
+                "float": lambda: picture_bytes(Image.new("F", (2, 2)), "TIFF")}
     if content is not None:
-        (tmp_path / "a picture").write_bytes(made[content]() if isinstance(content, str) else content)
+        (tmp_path / "a picture").write_bytes(contents[content]() if isinstance(content, str) else content)
     with raises(Exception, str(tmp_path / "a picture"), reason):
         decode(tmp_path / "a picture")
 
@@ -80,12 +80,12 @@ def test_without_pillow_the_error_names_the_extra():
 
 # %% ../nbs/24_data.images.ipynb #8439ef0e
 def idx_bytes(array):
-    "An array of bytes in the IDX form."
+    "An array of bytes in the IDX format."
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 def write_idx(folder, count=60, test=20, classes=10, packed=True):
-    "A small set as MNIST's four files; its pictures."
+    "Write a small set as MNIST's four files; returns its pictures."
     rng, arrays = np.random.default_rng(count), {}
     for part, size in (("train", count), ("t10k", test)):
         pictures = rng.integers(0, 256, (size, 6, 5), dtype=np.uint8)
@@ -119,7 +119,7 @@ def test_a_label_outside_the_classes_is_named(tmp_path):
 
 # %% ../nbs/24_data.images.ipynb #642ead71
 def write_cifar(folder, fine=False, per_file=20, cut=0, label=None):
-    "A small set as the files of CIFAR's archives; the pictures of its training part."
+    "Write a small set as the files of CIFAR's archives; returns its training pictures."
     rng, pictures = np.random.default_rng(0), []
     names = [f"class{i}" for i in range(100 if fine else 10)]
     (folder / ("fine_label_names.txt" if fine else "batches.meta.txt")).write_text("\n".join(names) + "\n\n")
@@ -183,7 +183,7 @@ def test_idx_files_are_found_by_name_packed_or_not(tmp_path, packed):
 
 
 def write_folders(folder, counts, colour=False, size=(5, 4)):
-    "A picture file for each of the counts of the classes."
+    "Write as many picture files for each class as its count says."
     from PIL import Image
     rng = np.random.default_rng(len(counts))
     for name, count in counts.items():
@@ -325,7 +325,7 @@ def small_set(count=23, size=(8, 7), channels=1):
 
 
 def all_of(batches):
-    "What an epoch gives, by picture."
+    "What an epoch yields, by picture."
     return {int(index): values for pictures, labels, targets, _, indices in batches
             for index, *values in zip(indices, pictures, labels, targets)}
 
@@ -337,8 +337,8 @@ def same_pictures(one, other):
     "Assert that two epochs show the same."
     assert one.keys() == other.keys()
     for index in one:
-        for found, expected in zip(one[index], other[index]):
-            assert torch.equal(found, expected)
+        for actual, expected in zip(one[index], other[index]):
+            assert torch.equal(actual, expected)
 
 
 def test_several_processes_see_what_one_sees():
@@ -354,15 +354,15 @@ def test_a_picture_looks_the_same_in_batches_of_any_size():
 
 
 def test_resume_equals_uninterrupted():
-    whole = Batches(small_set(), 6, **ALL)
-    first, second = list(whole), list(whole)
+    uninterrupted = Batches(small_set(), 6, **ALL)
+    first, second = list(uninterrupted), list(uninterrupted)
     killed = Batches(small_set(), 6, **ALL)
-    going = iter(killed)
-    next(going), next(going)
+    epoch = iter(killed)
+    next(epoch), next(epoch)
     resumed = Batches(small_set(), 6, **ALL)
     resumed.load_state_dict(killed.state_dict())
-    for found, expected in zip([*resumed, *resumed], [*first[2:], *second], strict=True):
-        for a, b in zip(found[:3], expected[:3]):
+    for batch, expected in zip([*resumed, *resumed], [*first[2:], *second], strict=True):
+        for a, b in zip(batch[:3], expected[:3]):
             assert torch.equal(a, b)
     with raises(ValueError, "state of other batches of pictures", "seed 3 instead of 4"):
         Batches(small_set(), 6, **{**ALL, "seed": 4}).load_state_dict(killed.state_dict())

@@ -12,8 +12,8 @@ from sru_nb.testing import raises
 def test_a_scene_depends_on_nothing_but_its_number():
     many, again = Scenes("valid", 20), Scenes("valid", 9)
     for i in (8, 3):
-        for found, expected in zip(many[i], again[i]):
-            assert np.array_equal(found, expected)
+        for actual, expected in zip(many[i], again[i]):
+            assert np.array_equal(actual, expected)
     for other in (Scenes("test", 20), Scenes("valid", 20, seed=1)):
         assert not np.array_equal(many[3].picture, other[3].picture)
     assert len(list(many)) == 20 and np.array_equal(many[-1].mask, many[19].mask)
@@ -36,7 +36,7 @@ def test_boxes_are_the_extents_of_the_masks():
 
 
 def test_augmented_boxes_are_the_extents_of_the_augmented_masks():
-    augment, kept = Augment(size=120, crop_share=0.5, shift=8, flip=True), 0
+    augment, matches = Augment(size=120, crop_share=0.5, shift=8, flip=True), 0
     for i, (picture, mask, boxes) in enumerate(Scenes(count=30)):
         picture, mask, boxes = augment(picture, chances(0, 0, [i]), mask, boxes)
         assert picture.shape == (120, 120, 3) and mask.shape == (120, 120)
@@ -44,9 +44,9 @@ def test_augmented_boxes_are_the_extents_of_the_augmented_masks():
             alone = boxes[(boxes[:, 4] == label)]
             if len(alone) == 1 and (mask == label + 1).sum() > 100:
                 rows, columns = np.nonzero(mask == label + 1)
-                found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-                kept += np.abs(np.subtract(found, (left, top, right, bottom))).max() <= 3
-    assert kept > 20
+                extent = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+                matches += np.abs(np.subtract(extent, (left, top, right, bottom))).max() <= 3
+    assert matches > 20
 
 
 def test_scenes_without_scikit_learn_name_the_extra():

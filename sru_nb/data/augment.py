@@ -197,7 +197,7 @@ def turned_window(
     array: np.ndarray,  # (H, W, C) picture or (H, W) mask
     corner: tuple[int, int],
     size: tuple[int, int],
-    fill: int,  # where inside is nothing in a mask; in a picture 0
+    fill: int,  # where there is nothing in a mask; in a picture 0
     angle: float,  # in radians, about the window's centre
 ) -> np.ndarray:  # (*size, ...)
     "What is seen through a turned window: the nearest pixel of a mask, the nearest four of a picture."

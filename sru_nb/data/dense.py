@@ -34,7 +34,7 @@ from .scenes import Scene, Scenes, read_mask
 
 # %% ../../nbs/24b_data.dense.ipynb #513a3f59
 class Kept:
-    "What was decoded once, for all parts of a corpus together."
+    "A cache of decoded pictures, shared by all parts of a corpus."
 
     most = 1 << 30  # bytes of pictures, masks and boxes
 
@@ -46,7 +46,7 @@ class Kept:
         number: int,
         read: Callable[[int], Scene],
     ) -> Scene:
-        "What `read` gives for that number, which it is asked for only once while there is room."
+        "The scene of that number, which `read` is called for only once while there is room."
         if number in self.scenes:
             return self.scenes[number]
         scene = read(number)
@@ -58,15 +58,15 @@ class Kept:
 # %% ../../nbs/24b_data.dense.ipynb #4fa9ed8d
 @dataclass(frozen=True, eq=False, repr=False)
 class DenseSet:
-    "Pictures with masks or boxes, read when they are asked for."
+    "Pictures with masks or boxes, read on access."
 
     classes: list[str]
     names: list[str]  # of all pictures of the corpus: their paths
-    numbers: np.ndarray  # (N,) places in `names` of those of this set
+    numbers: np.ndarray  # (N,) indices into `names` of the pictures of this set
     sizes: np.ndarray  # (N, 2) height and width
     channels: int  # 1 or 3
-    read: Callable[[int], Scene]  # a picture by its number, and what is known of it
-    truths: Callable[[int], tuple] | None = None  # mask and boxes without the picture; None: what `read` gives
+    read: Callable[[int], Scene]  # a picture by its number, with its mask or boxes
+    truths: Callable[[int], tuple] | None = None  # mask and boxes without the picture; None: from `read`
     kept: Kept = field(default_factory=Kept)
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class DenseSet:
         return self.kept.get(int(self.numbers[i]), self.read)
 
     def truth(self, i: int) -> tuple[np.ndarray | None, np.ndarray | None]:  # mask (H, W), boxes (n, 6)
-        "What is known of a picture."
+        "Mask and boxes of a picture."
         return self.truths(int(self.numbers[i])) if self.truths else self[i][1:]
 
     @cached_property
@@ -106,7 +106,7 @@ class DenseSet:
         return total.tolist()
 
     def counts(self) -> list[int]:
-        "Pixels of each class, or boxes, without what is ignored; the first time it reads every mask."
+        "Pixels or boxes of each class, without ignored ones; the first call reads every mask."
         return list(self._counts)
 
     def __repr__(self) -> str:
@@ -119,9 +119,9 @@ class DenseCorpus:
     "Pictures with masks or boxes, and how they are divided."
 
     name: str
-    sha256: str  # of the list of the files: path, bytes; and of the boxes
+    sha256: str  # of the list of files (path, bytes) and of the boxes
     parts: dict[str, DenseSet]  # train, valid, test; one may be missing
-    palette: np.ndarray | None = None  # (K, 3) uint8, a colour for each class of a mask, where the files have some
+    palette: np.ndarray | None = None  # (K, 3) uint8, a colour for each class of a mask, where the files have them
     notes: list[str] = field(default_factory=list)  # what was dropped or clipped, counted and named
 
     def __post_init__(self):
@@ -136,13 +136,13 @@ class DenseCorpus:
 
     @property
     def note(self) -> str:
-        "Which corpus this is, one line."
+        "Which corpus this is, in one line."
         sizes = ", ".join(f"{part} {len(images):,}" for part, images in self.parts.items())
         return f"Corpus: {self.name}, {sizes} pictures, {len(self.classes)} classes" + "".join(
             f"; {note}" for note in self.notes)
 
     def describe(self) -> dict:
-        "What a result must say about its corpus."
+        "What a result must record about its corpus."
         parts = self.parts.items()
         return {"name": self.name, "sha256": self.sha256, "classes": self.classes, "notes": self.notes,
                 "pictures": {part: len(images) for part, images in parts},
@@ -155,15 +155,15 @@ class DenseCorpus:
 # %% ../../nbs/24b_data.dense.ipynb #b97bb6af
 @patch
 def statistics(self: DenseCorpus) -> tuple[list[float], list[float]]:
-    "Mean and deviation of each channel of the training part, from 0 to 1; of 1,000 pictures at most."
+    "Mean and standard deviation of each channel of the training set, from 0 to 1; of at most 1,000 pictures."
     images = self.parts["train"]
     counts = np.zeros((images.channels, 256))
     for i in np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int):
         for row, channel in zip(counts, np.moveaxis(images[i].picture, 2, 0)):
             row += np.bincount(channel.ravel(), minlength=256)
-    share, value = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
-    mean = share @ value
-    return mean.tolist(), np.sqrt(np.maximum(share @ value**2 - mean**2, 1 / 255**2)).tolist()
+    frequency, value = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
+    mean = frequency @ value
+    return mean.tolist(), np.sqrt(np.maximum(frequency @ value**2 - mean**2, 1 / 255**2)).tolist()
 
 
 @patch
@@ -180,13 +180,13 @@ def _repr_markdown_(self: DenseCorpus) -> str:
 def dense_corpus(
     name: str,
     classes: list[str],
-    parts: dict[str, list[tuple[Path, Any]]],  # part -> path of each picture, and what `known` makes its truth of
-    known: Callable[[Any], tuple],  # mask and boxes
-    content: bytes = b"",  # what is to be in the digest beside paths and bytes
+    parts: dict[str, list[tuple[Path, Any]]],  # part -> path of each picture, and the argument of `known` for it
+    known: Callable[[Any], tuple],  # returns mask and boxes
+    content: bytes = b"",  # goes into the digest beside paths and bytes
     valid_share: float = 0.1,
     **options,  # of `DenseCorpus`
 ) -> DenseCorpus:
-    "A corpus of pictures in files of their own."
+    "A corpus of pictures in separate files."
     check_probability("valid_share", valid_share)
     rows, listing = [row for part in parts.values() for row in part], hashlib.sha256(content)
     if not parts.get("train"):
@@ -218,21 +218,21 @@ def dense_corpus(
 # %% ../../nbs/24b_data.dense.ipynb #542d3a17
 def mask_table(
     names: list[str],  # of the values 0, 1, 2, ...
-    ignored: set[int],  # values that are neither learned nor measured
+    ignored: set[int],  # values left out of training and evaluation
 ) -> tuple[list[str], np.ndarray]:  # the classes; (256,) uint8: the class of each value
-    "The classes that are left, and each value's."
-    left = [value for value in range(len(names)) if value not in ignored]
-    if not left or len(left) > IGNORE:
-        raise ValueError(f"{len(left)} classes, expected 1 to {IGNORE}")
-    if len({names[value] for value in left}) < len(left):
-        raise ValueError(f"two classes of the same name among {', '.join(names[value] for value in left)}")
+    "The remaining classes, and the class of each value."
+    values = [value for value in range(len(names)) if value not in ignored]
+    if not values or len(values) > IGNORE:
+        raise ValueError(f"{len(values)} classes, expected 1 to {IGNORE}")
+    if len({names[value] for value in values}) < len(values):
+        raise ValueError(f"two classes of the same name among {', '.join(names[value] for value in values)}")
     table = np.full(256, IGNORE, np.uint8)
-    table[left] = np.arange(len(left))
-    return [names[value] for value in left], table
+    table[values] = np.arange(len(values))
+    return [names[value] for value in values], table
 
 
 def read_names(
-    path: Path,  # a class a line, perhaps after its number
+    path: Path,  # a class a line, optionally after its number
 ) -> list[str]:
     "The names in a file of classes."
     lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
@@ -277,10 +277,10 @@ class Problems:
 
     def settle(
         self,
-        name: str,  # of the argument that says what is done with it
+        name: str,  # of the argument that says what to do about it
         value: str,  # "refuse" or "drop"
     ) -> list[str]:
-        "Refuse what is wrong, or say it in a line for each kind."
+        "Refuse what is wrong, or describe it in a line for each kind."
         lines = [f"{kind}: {len(places)} ({', '.join(places[:5])}{', ...' * (len(places) > 5)})"
                  for kind, places in self.found.items()]
         if lines and check_choice(name, value, ("refuse", "drop")) == "refuse":
@@ -297,12 +297,12 @@ def first_folder(
     folder: Path,
     names: tuple[str, ...],
 ) -> Path | None:
-    "The first of these folders that is there."
+    "The first of these folders that exists."
     return next((folder / name for name in names if (folder / name).is_dir()), None)
 
 
 def files_in(folder: Path) -> list[Path]:
-    "The files of a folder, in order, but hidden ones and those that Windows adds."
+    "The files of a folder, in order, without hidden ones and those that Windows adds."
     return sorted(file for file in folder.iterdir()
                   if file.is_file() and not file.name.startswith(".") and file.name != "Thumbs.db")
 
@@ -311,20 +311,20 @@ def part_folders(
     folder: Path,
     *kinds: tuple[str, ...],  # the names that each kind of folder may have
 ) -> dict[str, list[Path]]:  # part -> a folder of each kind
-    "Where each part has its files: PART/KIND, KIND/PART, or KIND alone, to train on."
-    parts, whole = {}, [first_folder(folder, names) for names in kinds]
+    "Where each part has its files: PART/KIND, KIND/PART, or KIND alone, for training."
+    parts, top = {}, [first_folder(folder, names) for names in kinds]
     for part, names in PARTS.items():
         inside = first_folder(folder, names)
-        found = [inside and first_folder(inside, kind) for kind in kinds]
-        if not all(found):
-            found = [above and first_folder(above, names) for above in whole]
-        if all(found):
-            parts[part] = found
+        folders = [inside and first_folder(inside, kind) for kind in kinds]
+        if not all(folders):
+            folders = [parent and first_folder(parent, names) for parent in top]
+        if all(folders):
+            parts[part] = folders
     if "train" not in parts:
-        if not all(whole):
+        if not all(top):
             raise FileNotFoundError(f"{folder}: expected folders {' and '.join(kind[0] for kind in kinds)} in it, "
                                     "or in its folder train")
-        parts = {"train": whole}
+        parts = {"train": top}
     return parts
 
 # %% ../../nbs/24b_data.dense.ipynb #dcb8f334
@@ -374,7 +374,7 @@ def listed(
 def find_picture(
     folder: Path,
     name: str,  # without its ending
-) -> Path:  # if there is none, one that is missing
+) -> Path:  # if there is none, a path that does not exist
     "The picture of this name."
     paths = [folder / f"{name}{end}" for end in (".jpg", ".jpeg", ".png", ".bmp", ".JPG", ".JPEG", ".PNG")]
     return next((path for path in paths if path.is_file()), paths[0])
@@ -387,11 +387,11 @@ def voc_masks(
     "The files of Pascal VOC's layout."
     parts = {}
     for part, names in listed(folder, "Segmentation").items():
-        found = [(find_picture(folder / "JPEGImages", name), folder / "SegmentationClass" / f"{name}.png")
+        files = [(find_picture(folder / "JPEGImages", name), folder / "SegmentationClass" / f"{name}.png")
                  for name in names]
-        for path in (path for pair in found for path in pair if not path.is_file()):
+        for path in (path for pair in files for path in pair if not path.is_file()):
             problems.add("files missing", str(path))
-        parts[part] = [pair for pair in found if all(path.is_file() for path in pair)]
+        parts[part] = [pair for pair in files if all(path.is_file() for path in pair)]
     if "train" not in parts:
         raise FileNotFoundError(f"{folder / 'ImageSets' / 'Segmentation' / 'train.txt'}: no such file")
     return parts
@@ -401,7 +401,7 @@ def cityscapes_masks(
     folder: Path,
     problems: Problems,
 ) -> dict[str, list[tuple[Path, Path]]]:
-    "The files of Cityscapes' layout; its test part is published without labels and left out."
+    "The files of Cityscapes' layout, without the test set, which is published without labels."
     parts = {}
     for part, name in (("train", "train"), ("valid", "val")):
         pictures = sorted((folder / "leftImg8bit" / name).glob("*/*_leftImg8bit.png"))
@@ -422,7 +422,7 @@ CITYSCAPES = {7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence",
 
 
 def ade20k_names(folder: Path) -> list[str]:
-    "The names of ADE20K's values: that of nothing, and 150 more."
+    "The names of ADE20K's values: no class, and 150 classes."
     file = folder / "objectInfo150.txt"
     if not file.is_file():
         return ["other", *map(str, range(1, 151))]
@@ -434,12 +434,12 @@ def value_names(
     parts: dict[str, list[tuple[Path, Path]]],
     ignore: int | None,
 ) -> list[str]:
-    "Names for values that have none: themselves, up to the largest that occurs."
-    most = 0
+    "Names for values that have none: the numbers, up to the largest that occurs."
+    largest = 0
     for _, path in (pair for rows in parts.values() for pair in rows):
         values = np.flatnonzero(np.bincount(read_mask(path, 256, None).ravel()))
-        most = max(most, *(int(value) for value in values if value != ignore), 0)
-    return [str(value) for value in range(most + 1)]
+        largest = max(largest, *(int(value) for value in values if value != ignore), 0)
+    return [str(value) for value in range(largest + 1)]
 
 
 def palette_of(
@@ -458,7 +458,7 @@ def scene_corpus(
     counts: Mapping[str, int],  # part -> scenes
     seed: int,
     size: int,
-    boxes: bool,  # or masks
+    boxes: bool,  # True: boxes; False: masks
 ) -> DenseCorpus:
     "Scenes of digits."
     digits, sets = sklearn_digits().classes, {}
@@ -469,9 +469,9 @@ def scene_corpus(
             scenes = Scenes(part, count, seed, size)
 
             def read(number: int, scenes=scenes) -> Scene:
-                picture, mask, found = scenes[number]
-                found = np.pad(found.reshape(-1, 5), ((0, 0), (0, 1)))
-                return Scene(picture, None if boxes else mask, found if boxes else None)
+                picture, mask, digit_boxes = scenes[number]
+                digit_boxes = np.pad(digit_boxes.reshape(-1, 5), ((0, 0), (0, 1)))
+                return Scene(picture, None if boxes else mask, digit_boxes if boxes else None)
 
             sets[part] = DenseSet(classes, [f"scene {part} {i}" for i in range(count)], np.arange(count),
                                   np.tile(side, (count, 1)), 3, read)
@@ -479,7 +479,7 @@ def scene_corpus(
 
 
 def existing_folder(folder: str | Path) -> Path:
-    "That folder, which must be there."
+    "That folder, which must exist."
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise FileNotFoundError(f"folder={str(folder)!r}: no such folder")
@@ -490,7 +490,7 @@ def load_masks(
     corpus: str | Path = "auto",  # "auto", "scenes", "camvid", "voc", "ade20k", "cityscapes", or any folder
     folder: str | Path = "",  # where the files of a named corpus are
     ignore: int | None = IGNORE,  # the value of pixels that belong to no class; None: there are none
-    zero_is_background: bool = True,  # a class; False: 0 belongs to none, the classes begin with 1
+    zero_is_background: bool = True,  # a class; False: 0 is no class, the classes begin with 1
     colours: Mapping[str, tuple] | str | Path | None = None,  # class -> red, green, blue; or a file of them
     missing: str = "refuse",  # pictures without masks and masks without pictures; or "drop"
     train_count: int = 1000,  # scenes
@@ -538,7 +538,7 @@ def load_masks(
 
 # %% ../../nbs/24b_data.dense.ipynb #09e0e0c4
 def check_sizes(parts: dict[str, list[tuple[Path, Path]]]):
-    "Refuse a mask that has another size than its picture."
+    "Refuse a mask whose size differs from its picture's."
     for picture, mask in (pair for rows in parts.values() for pair in rows):
         one, other = picture_header(picture, str(picture))[0], picture_header(mask, str(mask))[0]
         if one != other:
@@ -546,10 +546,10 @@ def check_sizes(parts: dict[str, list[tuple[Path, Path]]]):
 
 # %% ../../nbs/24b_data.dense.ipynb #539c2ecf
 class Found(NamedTuple):
-    "What a file says of a picture."
+    "The annotations of a picture."
 
     path: Path
-    size: tuple[int, int] | None  # H, W; None: it does not say
+    size: tuple[int, int] | None  # H, W; None: not stated
     boxes: list[tuple[float, float, float, float, str, bool, str]]  # left, top, right, bottom, class, ignored, where
 
 # %% ../../nbs/24b_data.dense.ipynb #23984c5d
@@ -576,7 +576,7 @@ def checked_boxes(
     places: dict[str, int],  # class -> its index
     problems: Problems,
 ) -> np.ndarray:  # (n, 6) float32
-    "The boxes of a picture that can be."
+    "The valid boxes of a picture."
     boxes = []
     for *box, name, ignored, where in found.boxes:
         wrong = check_box(box, size) or "" if name in places else f"boxes of an unknown class {name!r}"
@@ -596,9 +596,9 @@ def box_corpus(
     problems: Problems,  # those of the reader
     valid_share: float = 0.1,
 ) -> DenseCorpus:
-    "A corpus of pictures with boxes, each of which has been looked at."
-    places, rows, seen = {name: i for i, name in enumerate(classes)}, {}, set()
-    if len(places) < len(classes):
+    "A corpus of pictures with boxes, each of which is checked."
+    indices, rows, seen = {name: i for i, name in enumerate(classes)}, {}, set()
+    if len(indices) < len(classes):
         raise ValueError(f"{name}: two classes of the same name among {', '.join(classes)}")
     for part, pictures in parts.items():
         rows[part] = []
@@ -613,7 +613,7 @@ def box_corpus(
                 problems.add("pictures of another size", f"{found.path} (height x width {size[0]} x {size[1]}, not "
                                                          f"{found.size[0]} x {found.size[1]})")
             else:
-                rows[part].append((found.path, checked_boxes(found, size, places, problems)))
+                rows[part].append((found.path, checked_boxes(found, size, indices, problems)))
             seen.add(found.path)
     notes = problems.settle("bad_boxes", bad_boxes)
     content = b"".join([str(classes).encode(), *(boxes.tobytes() for part in rows.values() for _, boxes in part)])
@@ -626,16 +626,16 @@ def read_voc(
     picture: Path,
     difficult: str = "ignore",  # or "keep" or "drop"
 ) -> Found:
-    "The boxes in a file of Pascal VOC's form."
+    "The boxes in a file of Pascal VOC's format."
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
         raise ValueError(f"{path}: no XML: {error}") from error
     size, boxes = [root.findtext(f"size/{side}") for side in ("height", "width")], []
-    for number, thing in enumerate(root.iter("object"), 1):
-        name, values = (thing.findtext("name") or "").strip(), []
+    for number, element in enumerate(root.iter("object"), 1):
+        name, values = (element.findtext("name") or "").strip(), []
         for side in ("xmin", "ymin", "xmax", "ymax"):
-            text = thing.findtext(f"bndbox/{side}")
+            text = element.findtext(f"bndbox/{side}")
             try:
                 values.append(float(text))
             except (TypeError, ValueError) as error:
@@ -643,12 +643,12 @@ def read_voc(
         if not name:
             raise ValueError(f"{path}: object {number} has no name")
         left, top, right, bottom = values
-        hard = (thing.findtext("difficult") or "0").strip() not in ("0", "")
+        hard = (element.findtext("difficult") or "0").strip() not in ("0", "")
         if not hard or difficult != "drop":
-            box = (left - (left < right), top - (top < bottom), right, bottom)  # so that equal ones stay without area
+            box = (left - (left < right), top - (top < bottom), right, bottom)  # equal ones stay without area
             boxes.append((*box, name, hard and difficult == "ignore", f"{path} object {number}"))
-    known = all(text and text.strip().isdecimal() and int(text) for text in size)
-    return Found(picture, tuple(map(int, size)) if known else None, boxes)
+    stated = all(text and text.strip().isdecimal() and int(text) for text in size)
+    return Found(picture, tuple(map(int, size)) if stated else None, boxes)
 
 # %% ../../nbs/24b_data.dense.ipynb #10ab240c
 def voc_parts(
@@ -656,36 +656,36 @@ def voc_parts(
     difficult: str,
     problems: Problems,
 ) -> dict[str, list[Found]]:
-    "The pictures and boxes of a folder in Pascal VOC's layout, or with parts that have files of XML in them."
-    def place(path, kinds):
+    "The pictures and boxes of a folder in Pascal VOC's layout, or of parts with XML files in them."
+    def subfolder(path, kinds):
         return first_folder(path, kinds) or path
 
     parts, lists = {}, listed(folder, "Main")
     for part, names in PARTS.items():
         inside = first_folder(folder, names)
-        here = folder if lists or not inside else inside
-        if here == folder and part not in (lists or {"train"}):
+        source = folder if lists or not inside else inside
+        if source == folder and part not in (lists or {"train"}):
             continue
-        notes, pictures = place(here, ("Annotations", "annotations")), place(here, PICTURES)
-        stems, parts[part] = lists[part] if lists else [path.stem for path in sorted(notes.glob("*.xml"))], []
+        annotations, pictures = subfolder(source, ("Annotations", "annotations")), subfolder(source, PICTURES)
+        stems, parts[part] = lists[part] if lists else [path.stem for path in sorted(annotations.glob("*.xml"))], []
         for stem in stems:
-            if (notes / f"{stem}.xml").is_file():
-                parts[part].append(read_voc(notes / f"{stem}.xml", find_picture(pictures, stem), difficult))
+            if (annotations / f"{stem}.xml").is_file():
+                parts[part].append(read_voc(annotations / f"{stem}.xml", find_picture(pictures, stem), difficult))
             else:
-                problems.add("files of boxes missing", str(notes / f"{stem}.xml"))
+                problems.add("files of boxes missing", str(annotations / f"{stem}.xml"))
     return parts
 
 # %% ../../nbs/24b_data.dense.ipynb #797603c6
 def read_json(path: str | Path) -> Any:
-    "What a file of JSON holds."
+    "The content of a JSON file."
     try:
         return json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8
         raise ValueError(f"{path}: {error}") from error
 
 
 def read_coco(path: str | Path) -> dict[str, list[dict]]:
-    "The images, annotations and categories of a file of COCO's form; other things in it are left out."
+    "The images, annotations and categories of a COCO file; anything else in it is left out."
     content, needed = read_json(path), {"images": ("id",), "annotations": ("id", "image_id", "category_id"),
                                         "categories": ("id",)}
     for kind, keys in needed.items():
@@ -734,7 +734,7 @@ def coco_pictures(
     folder: Path,  # with the pictures
     problems: Problems,
 ) -> tuple[list[str], list[Found]]:  # the classes, the pictures
-    "The pictures and boxes of a file of COCO's form."
+    "The pictures and boxes of a COCO file."
     content = read_coco(path)
     categories = sorted(content["categories"], key=lambda row: row["id"])
     names = {row["id"]: str(row.get("name", row["id"])) for row in categories}
@@ -767,7 +767,7 @@ def coco_pictures(
 
 # %% ../../nbs/24b_data.dense.ipynb #16473cb8
 def coco_parts(folder: Path) -> dict[str, tuple[Path, Path]]:  # part -> file, folder with the pictures
-    "The files of COCO's form in a folder, and where their pictures are."
+    "The COCO files in a folder, and where their pictures are."
     parts = {}
     for part, names in PARTS.items():
         for name in names:
@@ -804,11 +804,11 @@ def yolo_names(folder: Path) -> list[str]:
 
 # %% ../../nbs/24b_data.dense.ipynb #5c850968
 def read_yolo(
-    path: Path,  # of the text; it may be missing
+    path: Path,  # of the text file; it may be missing
     picture: Path,
     names: list[str],
 ) -> Found:
-    "The boxes in a file of YOLO's form."
+    "The boxes in a file of YOLO's format."
     (height, width), boxes = picture_header(picture, str(picture))[0], []
     lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
     for number, line in enumerate(lines, 1):
@@ -826,7 +826,7 @@ def read_yolo(
             box = (x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2)
         else:
             box = segmentation_box([values])
-        box = tuple(float(side * whole) for side, whole in zip(box, (width, height, width, height)))
+        box = tuple(float(side * length) for side, length in zip(box, (width, height, width, height)))
         name = names[int(label)] if 0 <= label < len(names) else f"{label:g}"
         boxes.append((*box, name, False, f"{path} line {number}"))
     return Found(picture, (height, width), boxes)
@@ -849,7 +849,7 @@ def yolo_parts(
 
 # %% ../../nbs/24b_data.dense.ipynb #2e8719d2
 def boxes_in(
-    corpus: Path,  # a folder, or a file of JSON
+    corpus: Path,  # a folder, or a JSON file
     folder: str | Path,  # where the pictures of a file are; "": beside it
     difficult: str,
     problems: Problems,
@@ -879,11 +879,11 @@ def boxes_in(
 
 # %% ../../nbs/24b_data.dense.ipynb #1d61c16e
 def load_boxes(
-    corpus: str | Path = "auto",  # "auto", "scenes", a folder of any layout, or a file of COCO's form
+    corpus: str | Path = "auto",  # "auto", "scenes", a folder of any layout, or a COCO file
     folder: str | Path = "",  # where the pictures of a file are; "": beside it
     bad_boxes: str = "refuse",  # or "drop"
-    difficult: str = "ignore",  # or "keep" or "drop": boxes that Pascal VOC calls so
-    classes: list[str] | None = None,  # None: those that the files name, or that occur
+    difficult: str = "ignore",  # or "keep" or "drop": boxes that Pascal VOC marks as difficult
+    classes: list[str] | None = None,  # None: those named in the files, or those that occur
     train_count: int = 1000,  # scenes
     valid_count: int = 200,
     test_count: int = 200,
@@ -903,7 +903,7 @@ def load_boxes(
 # %% ../../nbs/24b_data.dense.ipynb #a76dac19
 def load_pictures(
     folder: str | Path,
-    classes: list[str],  # those that a network knows
+    classes: list[str],  # of the network
     channels: int = 3,
 ) -> DenseSet:
     "The pictures of a folder, without masks and boxes."
@@ -916,10 +916,10 @@ def load_pictures(
 
 # %% ../../nbs/24b_data.dense.ipynb #a478000b
 class DenseBatch(NamedTuple):
-    "Some pictures and what is known of them, as a network takes them."
+    "A batch of pictures with masks or boxes, as a network takes them."
 
     pictures: torch.Tensor  # (B, C, H, W) float32 in [0, 1]
-    masks: torch.Tensor | None  # (B, H, W) int64, 255 where it is ignored
+    masks: torch.Tensor | None  # (B, H, W) int64, 255 where ignored
     boxes: list[torch.Tensor] | None  # B of (n, 6) float32: left, top, right, bottom in pixels, class, ignored
     mask_pad: torch.Tensor | None  # (B, H, W) bool, True where there is no picture; None: all are of one size
     indices: np.ndarray  # (B,) of the pictures in their set
@@ -932,9 +932,9 @@ class DenseBatches(Batches):
         self,
         images: DenseSet,
         batch_size: int,  # B, over all processes together
-        seed: int | None = None,  # of the order and of all that is random; None: in order, nothing is random
+        seed: int | None = None,  # of the order and of everything random; None: in order, nothing is random
         augment: Augment | None = None,
-        rank: int = 0,  # of the processes that share the batches, this one
+        rank: int = 0,  # this one, of the processes that share the batches
         world_size: int = 1,
     ):
         augment = augment or Augment()
@@ -953,19 +953,19 @@ class DenseBatches(Batches):
         "The batch of these pictures."
         chance, scenes = chances(self.seed or 0, self.epoch, indices), []
         for k, scene in enumerate(self.images[int(i)] for i in indices):
-            changed = self.augment(scene.picture, chance[k : k + 1], scene.mask, scene.boxes)
-            scenes.append(changed if isinstance(changed, tuple) else (changed, None, None))
+            augmented = self.augment(scene.picture, chance[k : k + 1], scene.mask, scene.boxes)
+            scenes.append(augmented if isinstance(augmented, tuple) else (augmented, None, None))
         pictures, masks, boxes = zip(*scenes)
         sizes = {picture.shape[:2] for picture in pictures}
         height, width = np.max(list(sizes), 0)
 
-        def filled(arrays, value):
-            whole = np.full((len(arrays), height, width, *arrays[0].shape[2:]), value, np.uint8)
-            for array, place in zip(arrays, whole):
-                place[: array.shape[0], : array.shape[1]] = array
-            return torch.from_numpy(whole)
+        def padded(arrays, value):
+            batch = np.full((len(arrays), height, width, *arrays[0].shape[2:]), value, np.uint8)
+            for array, row in zip(arrays, batch):
+                row[: array.shape[0], : array.shape[1]] = array
+            return torch.from_numpy(batch)
 
-        values = filled(pictures, 0).permute(0, 3, 1, 2).contiguous().float() / 255
-        pad = filled([np.zeros(picture.shape[:2]) for picture in pictures], 1).bool() if len(sizes) > 1 else None
-        return DenseBatch(values, None if masks[0] is None else filled(masks, IGNORE).long(),
-                          None if boxes[0] is None else [torch.from_numpy(of).float() for of in boxes], pad, indices)
+        values = padded(pictures, 0).permute(0, 3, 1, 2).contiguous().float() / 255
+        pad = padded([np.zeros(picture.shape[:2]) for picture in pictures], 1).bool() if len(sizes) > 1 else None
+        return DenseBatch(values, None if masks[0] is None else padded(masks, IGNORE).long(),
+                          None if boxes[0] is None else [torch.from_numpy(box).float() for box in boxes], pad, indices)

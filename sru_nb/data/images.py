@@ -39,10 +39,10 @@ COLOUR = ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr")
 
 @contextmanager
 def opened(
-    source: str | Path | bytes,  # a file, or what would be in it
+    source: str | Path | bytes,  # a file, or its content
     name: str,  # of the picture, for messages
 ):  # yields a PIL.Image.Image, of which only the header has been read
-    "A picture, opened by Pillow; whatever goes wrong in the block is told with its name."
+    "A picture, opened by Pillow; every error in the block names it."
     try:
         from PIL import Image
     except ImportError as error:
@@ -59,7 +59,7 @@ def opened(
 
 
 def decode(
-    source: str | Path | bytes,  # a file, or what would be in it
+    source: str | Path | bytes,  # a file, or its content
     channels: int = 3,  # 1 or 3
     name: str | None = None,  # for messages; None: the source
 ) -> np.ndarray:  # (H, W, channels) uint8
@@ -78,14 +78,14 @@ def decode(
 # %% ../../nbs/24_data.images.ipynb #5712838e
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
-    "Pictures with their classes: one array of bytes, or files that are decoded when they are asked for."
+    "Pictures with their classes: one array of bytes, or files that are decoded on access."
 
     classes: list[str]
     labels: np.ndarray  # (N,) int64
     pictures: np.ndarray | list[str | Path | bytes]  # (N, H, W, C) uint8, or sources of `decode`
     channels: int  # 1 or 3
-    origin: str = ""  # the file or the set that they come from, for names
-    numbers: np.ndarray | None = None  # (N,) their places there; None: in order
+    origin: str = ""  # the file or the set they come from, for names
+    numbers: np.ndarray | None = None  # (N,) their positions there; None: in order
     sizes: np.ndarray | None = None  # (N, 2) height and width, of files
 
     def __len__(self) -> int:
@@ -97,7 +97,7 @@ class ImageSet:
         return source if isinstance(source, np.ndarray) else decode(source, self.channels, self.name(i))
 
     def name(self, i: int) -> str:
-        "The path of a picture, or where it stands in its file."
+        "The path of a picture, or its position in its file."
         if isinstance(self.pictures[i], (str, Path)):
             return str(self.pictures[i])
         return f"{self.origin} picture {i if self.numbers is None else self.numbers[i]}"
@@ -134,7 +134,7 @@ class ImageCorpus:
     "Pictures with classes, and how they are divided."
 
     name: str
-    sha256: str  # of the files; of pictures in files of their own that of their list: path, bytes, class
+    sha256: str  # of the files; for picture files, of their list: path, bytes, class
     parts: dict[str, ImageSet]  # train, valid, test; test may be missing
     files: dict[str, str] = field(default_factory=dict)  # name -> sha256
     remark: str = ""  # at the end of the note
@@ -164,7 +164,7 @@ class ImageCorpus:
         return f"Corpus: {self.name}, {sizes} pictures{self.remark}{missing}"
 
     def statistics(self) -> tuple[list[float], list[float]]:
-        "Mean and deviation of each channel of the training part, from 0 to 1; of files from 10,000 of them at most."
+        "Mean and standard deviation of each channel of the training set, from 0 to 1; of at most 10,000 files."
         images = self.parts["train"]
         indices = range(len(images))
         if isinstance(images.pictures, list):
@@ -173,15 +173,15 @@ class ImageCorpus:
         for i in indices:
             for row, channel in zip(counts, np.moveaxis(images.picture(i), 2, 0)):
                 row += np.bincount(channel.ravel(), minlength=256)
-        share, value = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
-        mean = share @ value
-        deviation = np.sqrt(np.maximum(share @ value**2 - mean**2, 1 / 255**2))  # not 0 where all is one grey
+        frequency, value = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
+        mean = frequency @ value
+        deviation = np.sqrt(np.maximum(frequency @ value**2 - mean**2, 1 / 255**2))  # not 0 where all is one grey
         return mean.tolist(), deviation.tolist()
 
 # %% ../../nbs/24_data.images.ipynb #95ecefb6
 @patch
 def describe(self: ImageCorpus) -> dict:
-    "What a result must say about its corpus."
+    "What a result must record about its corpus."
     train = self.parts["train"]
     return {"name": self.name, "sha256": self.sha256, "files": self.files, "classes": self.classes,
             "size": train.size, "channels": train.channels,
@@ -196,19 +196,19 @@ def __repr__(self: ImageCorpus) -> str:
 
 @patch
 def _repr_markdown_(self: ImageCorpus) -> str:
-    shown = self.classes[:12]
-    rows = [["part", *shown, *["..."] * (len(self.classes) > 12), "together"]]
+    cut = len(self.classes) > 12
+    rows = [["part", *self.classes[:12], *["..."] * cut, "together"]]
     rows += [["---"] * len(rows[0])]
     for part, images in self.parts.items():
-        rows.append([part, *map(str, images.counts()[:12]), *[""] * (len(self.classes) > 12), f"{len(images):,}"])
+        rows.append([part, *map(str, images.counts()[:12]), *[""] * cut, f"{len(images):,}"])
     return f"**{self.note}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def divided(
     images: ImageSet,
-    shares: dict[str, float],  # part -> share of each class that is held out for it
+    shares: dict[str, float],  # part -> fraction of each class that is held out for it
 ) -> dict[str, ImageSet]:  # "train", and the parts
-    "A set in parts, each class in the same shares; always the same."
+    "A set in parts, each class in the same proportions; always divided alike."
     order = np.random.default_rng(0).permutation(len(images))
     labels, held = images.labels[order], {}
     for part, share in shares.items():
@@ -237,7 +237,7 @@ def sklearn_digits() -> ImageCorpus:
 def read_idx(
     path: str | Path,  # gzipped or not
 ) -> np.ndarray:  # uint8
-    "The array of a file of bytes in the IDX form."
+    "The array of a file of bytes in the IDX format."
     with open(path, "rb") as file, undamaged(path, "gzip"):
         content = file.read()
         content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
@@ -248,11 +248,11 @@ def read_idx(
     if len(content) - start != np.prod(shape, dtype=np.int64):
         raise ValueError(f"{path}: {len(content) - start:,} bytes of data, its header says {shape}: "
                          f"{np.prod(shape, dtype=np.int64):,}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()  # that may be written
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()  # writable
 
 
 def checked_labels(where: Any, labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:  # int64
-    "Labels that are indices of the classes."
+    "Labels, checked to be indices of the classes."
     if (labels >= len(classes)).any():
         i = int(np.argmax(labels >= len(classes)))
         raise ValueError(f"{where}: label {labels[i]} of picture {i}, expected 0 to {len(classes) - 1}")
@@ -275,16 +275,16 @@ def idx_set(
 
 # %% ../../nbs/24_data.images.ipynb #0b73f99c
 def cifar_files(
-    path: Path,  # a folder with the archive, or with what was in it
-) -> tuple[list[Path], dict[str, bytes]]:  # the files that were read, name -> content
-    "The records and the names of the classes."
-    wanted = ("*.bin", "batches.meta.txt", "fine_label_names.txt")
-    found = sorted(file for name in wanted for file in (*path.glob(name), *path.glob(f"cifar-*/{name}")))
+    path: Path,  # a folder with the archive, or with its content
+) -> tuple[list[Path], dict[str, bytes]]:  # the files read, name -> content
+    "The records and the class names."
+    patterns = ("*.bin", "batches.meta.txt", "fine_label_names.txt")
+    files = sorted(file for name in patterns for file in (*path.glob(name), *path.glob(f"cifar-*/{name}")))
     archives = sorted(path.glob("cifar-*-binary.tar.gz"))
-    if found or not archives:
-        return found, {file.name: file.read_bytes() for file in found}
+    if files or not archives:
+        return files, {file.name: file.read_bytes() for file in files}
     return archives[:1], {name.rpartition("/")[2]: stream.read() for name, stream in members(archives[0], "*")
-                          if name.endswith((".bin", *wanted[1:]))}
+                          if name.endswith((".bin", *patterns[1:]))}
 
 
 def read_cifar(
@@ -298,14 +298,14 @@ def read_cifar(
         raise FileNotFoundError(f"{where}: no batches.meta.txt and no fine_label_names.txt, expected CIFAR's binary "
                                 "archive or the files in it")
     classes, record, sets = names.decode().split(), 3073 + fine, {}
-    for part, wanted in (("train", ["train.bin"] if fine else [f"data_batch_{i}.bin" for i in range(1, 6)]),
-                         ("test", ["test.bin"] if fine else ["test_batch.bin"])):
-        for name in wanted:
+    for part, expected in (("train", ["train.bin"] if fine else [f"data_batch_{i}.bin" for i in range(1, 6)]),
+                           ("test", ["test.bin"] if fine else ["test_batch.bin"])):
+        for name in expected:
             if name not in files:
                 raise FileNotFoundError(f"{where}: no {name}")
             if not files[name] or len(files[name]) % record:
                 raise ValueError(f"{where}, {name}: {len(files[name]):,} bytes, expected a multiple of {record:,}")
-        rows = np.concatenate([np.frombuffer(files[name], np.uint8).reshape(-1, record) for name in wanted])
+        rows = np.concatenate([np.frombuffer(files[name], np.uint8).reshape(-1, record) for name in expected])
         labels = checked_labels(f"{where}, {part}", rows[:, record - 3073], classes)
         pictures = np.ascontiguousarray(rows[:, record - 3072 :].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
         sets[part] = ImageSet(classes, labels, pictures, 3, f"{where} {part}")
@@ -344,7 +344,7 @@ CLASSES = {"mnist": tuple("0123456789"), "fashion-mnist": (
     "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")}
 
 # %% ../../nbs/24_data.images.ipynb #0008c8a6
-def idx_paths(folder: Path) -> list[Path | None]:  # None: not there
+def idx_paths(folder: Path) -> list[Path | None]:  # None: missing
     "MNIST's four files in a folder, gzipped or not."
     return [next((path for path in (folder / name, folder / name[:-3]) if path.is_file()), None)
             for name in MNIST_FILES]
@@ -354,7 +354,7 @@ def read_idx_folder(
     folder: Path,
     classes: Sequence[str] | None = None,  # None: the values that occur
 ) -> tuple[dict[str, ImageSet], list[Path]]:  # train and perhaps test, the files
-    "The pictures of MNIST's four files, or of the two to train on."
+    "The pictures of MNIST's four files, or of the two for training."
     paths = idx_paths(folder)
     for name, path in zip(MNIST_FILES, paths):
         if path is None and (name.startswith("train") or any(paths[2:])):
@@ -369,12 +369,12 @@ def read_idx_folder(
 
 # %% ../../nbs/24_data.images.ipynb #badb6280
 def load_published(
-    name: str,  # "fashion-mnist", "mnist", "cifar10" or "cifar100"; else what the set of an IDX folder is to be called
+    name: str,  # "fashion-mnist", "mnist", "cifar10" or "cifar100"; else a name for the set in an IDX folder
     folder: str | Path | None = None,  # has the files; None: verified download
     timeout: float = 15.0,  # seconds, as in `fetch`
     progress: bool = True,  # of a download
 ) -> ImageCorpus:
-    "A published set; the last pictures of its training part validate."
+    "A published set; the last pictures of its training set are the validation set."
     published = PUBLISHED.get(name, ())
     if not folder:
         folder = cache_dir() / name
@@ -385,11 +385,11 @@ def load_published(
     if not folder.is_dir():
         raise FileNotFoundError(f"folder={str(folder)!r}: no such folder")
     sets, paths = read_cifar(folder) if name.startswith("cifar") else read_idx_folder(folder, CLASSES.get(name))
-    files, known = {path.name: sha256_of(path) for path in paths}, {file.digest for file in published}
-    train, held = sets["train"], min(5000, len(sets["train"]) // 10)
-    parts = {"train": train[: len(train) - held], "valid": train[len(train) - held :]}
+    files, digests = {path.name: sha256_of(path) for path in paths}, {file.digest for file in published}
+    train, count = sets["train"], min(5000, len(sets["train"]) // 10)
+    parts = {"train": train[: len(train) - count], "valid": train[len(train) - count :]}
     parts |= {part: images for part, images in sets.items() if part == "test"}
-    remark = ", verified" if set(files.values()) <= known else "; not the published bytes" * bool(known)
+    remark = ", verified" if set(files.values()) <= digests else "; not the published bytes" * bool(digests)
     return ImageCorpus(name, digest_of_files(files), parts, files, remark)
 
 # %% ../../nbs/24_data.images.ipynb #10419358
@@ -397,10 +397,10 @@ def picture_header(
     source: str | Path | bytes,  # of `decode`
     name: str,  # for messages
 ) -> tuple[tuple[int, int], bool]:  # height and width as decoded, and whether it is grey
-    "What the first bytes of a picture say."
+    "What the header of a picture says."
     with opened(source, name) as image:
-        exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}  # or it is decoded for that
-        turned = exif.get(0x0112, 1) > 4  # the camera was
+        exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}  # or Pillow decodes it for that
+        turned = exif.get(0x0112, 1) > 4  # the camera was on its side
         return tuple(image.size[:: 1 if turned else -1]), image.mode in GREY
 
 
@@ -408,11 +408,11 @@ def file_set(
     sources: list[str | Path | bytes],  # of `decode`
     values: list[str | int],  # their classes
     classes: Sequence[str | int],
-    origin: str = "",  # for the names of pictures that are no files
+    origin: str = "",  # for the names of pictures that are not files
 ) -> ImageSet:
-    "Pictures in files of their own, of which the headers have been read."
-    places = {value: i for i, value in enumerate(classes)}
-    labels = np.array([places[value] for value in values], np.int64)
+    "Pictures in separate files, with their headers read."
+    indices = {value: i for i, value in enumerate(classes)}
+    labels = np.array([indices[value] for value in values], np.int64)
     images = ImageSet(list(map(str, classes)), labels, sources, 1, origin)
     sizes, grey = np.zeros((len(sources), 2), np.int64), True
     for i, source in enumerate(sources):
@@ -424,10 +424,10 @@ def file_set(
 def file_corpus(
     name: str,
     parts: dict[str, list[tuple[Any, str | int]]],  # part -> source and class of each picture
-    valid_share: float,  # of each class of the training part, for a part that is missing
-    classes: Sequence[str] | None = None,  # None: those that occur, in order
+    valid_share: float,  # fraction of each class of the training set, for a missing part
+    classes: Sequence[str] | None = None,  # None: those that occur, sorted
 ) -> ImageCorpus:
-    "A corpus of pictures in files of their own."
+    "A corpus of pictures in separate files."
     check_probability("valid_share", valid_share)
     if "train" not in parts or not parts["train"]:
         raise ValueError(f"{name}: no pictures to train on")
@@ -442,8 +442,8 @@ def file_corpus(
     for part, images in sets.items():
         for (source, value), size in zip(parts[part], images.sizes):
             length = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
-            what = zlib.crc32(source) if isinstance(source, bytes) else Path(source).parts[-2:]
-            listing.update(f"{part} {what} {length} {size} {value}\n".encode())
+            identity = zlib.crc32(source) if isinstance(source, bytes) else Path(source).parts[-2:]
+            listing.update(f"{part} {identity} {length} {size} {value}\n".encode())
     missing = [part for part in ("valid", "test") if part not in sets]
     sets |= divided(sets["train"], dict.fromkeys(missing, valid_share))
     sets = {part: sets[part] for part in ("train", "valid", "test")}
@@ -451,7 +451,7 @@ def file_corpus(
 
 # %% ../../nbs/24_data.images.ipynb #53ede7ea
 def class_folders(
-    folder: Path,  # every folder in it is a class
+    folder: Path,  # every subfolder is a class
 ) -> list[tuple[Path, str]]:  # path and class of each picture
     "The pictures of a folder of class folders."
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -481,7 +481,7 @@ def load_folder(
 # %% ../../nbs/24_data.images.ipynb #d934be95
 def load_picture_table(
     path: str | Path,  # ends in .csv, .tsv, .jsonl or .parquet
-    path_column: str = "path",  # with paths, from the table's folder
+    path_column: str = "path",  # of paths, relative to the table's folder
     label_column: str = "label",
     valid_share: float = 0.1,
 ) -> ImageCorpus:
@@ -504,7 +504,7 @@ def load_picture_table(
 # %% ../../nbs/24_data.images.ipynb #06e2147e
 def load_picture_hub(
     name: str,  # on the hub, or the path of a folder
-    config: str | None = None,  # which of its configurations
+    config: str | None = None,  # one of its configurations
     label_column: str = "label",
     valid_share: float = 0.1,
 ) -> ImageCorpus:
@@ -543,17 +543,17 @@ def load_images(
     folder: str | Path = "",  # has the files of a published set; "": download
     path_column: str = "path",  # of a table
     label_column: str = "label",  # of a table or a data set of the hub
-    valid_share: float = 0.1,  # of each class, for a part that one's own pictures lack
+    valid_share: float = 0.1,  # fraction of each class, for a part that one's own pictures lack
     timeout: float = 15.0,  # seconds to wait for a server's answer
     progress: bool = True,  # of a download
 ) -> ImageCorpus:
-    "The corpus of that name; its `note` says which it is, and why."
+    "The corpus of that name; its `note` says which one it is, and why."
     if not isinstance(corpus, (str, Path)):
         raise TypeError(f"corpus={corpus!r}, expected a name or a path")
     name, why = str(corpus), ""
     if name == "auto":
-        known = [(cache_dir() / "fashion-mnist" / file.name, file) for file in PUBLISHED["fashion-mnist"]]
-        ready = folder or all(is_verified(path, file.digest, file.size) for path, file in known)
+        cached = [(cache_dir() / "fashion-mnist" / file.name, file) for file in PUBLISHED["fashion-mnist"]]
+        ready = folder or all(is_verified(path, file.digest, file.size) for path, file in cached)
         name, why = ("fashion-mnist", "") if ready else ("digits", "; fashion-mnist has not been fetched yet")
     if name in ("digits", "embedded"):
         return replace(sklearn_digits(), remark=why)
@@ -572,11 +572,11 @@ def load_images(
 
 # %% ../../nbs/24_data.images.ipynb #cffb7818
 class ImageBatch(NamedTuple):
-    "Some pictures, as a network takes them."
+    "A batch of pictures, as a network takes them."
 
     pictures: torch.Tensor  # (B, C, H, W) float32 in [0, 1]
     labels: torch.Tensor  # (B,) int64
-    targets: torch.Tensor | None  # (B, K) float32, the shares of the classes; None: nothing was mixed
+    targets: torch.Tensor | None  # (B, K) float32, the weights of the classes; None: nothing was mixed
     mask_pad: torch.Tensor | None  # (B, H, W) bool, True where there is no picture; None: all are of one size
     indices: np.ndarray  # (B,) of the pictures in their set
 
@@ -588,12 +588,12 @@ class Batches(ResumableBatches):
         self,
         images: ImageSet,
         batch_size: int,  # B, over all processes together
-        seed: int | None = None,  # of the order and of all that is random; None: in order, nothing is random
+        seed: int | None = None,  # of the order and of everything random; None: in order, nothing is random
         augment: Augment | None = None,
         mixup: float = 0.0,  # alpha; 0: none
         cutmix: float = 0.0,  # alpha; 0: none
-        repeats: int = 1,  # how often a picture is in its batch
-        rank: int = 0,  # of the processes that share the batches, this one
+        repeats: int = 1,  # copies of a picture in its batch
+        rank: int = 0,  # this one, of the processes that share the batches
         world_size: int = 1,
     ):
         check_finite(mixup=mixup, cutmix=cutmix)
@@ -607,14 +607,14 @@ class Batches(ResumableBatches):
                              "augment=Augment(size=...) that makes them one")
         self.images, self.augment, self.mixup, self.cutmix = images, augment, mixup, cutmix
         self.seed, self.repeats = seed, repeats
-        pooled = PooledOrder(np.zeros(len(images)), batch_size // repeats, seed, 1, rank, world_size)
-        count = -(-len(pooled) // repeats)
+        order = PooledOrder(np.zeros(len(images)), batch_size // repeats, seed, 1, rank, world_size)
+        count = -(-len(order) // repeats)
         content = zlib.crc32(images.labels)
         if isinstance(images.pictures, np.ndarray):
             content = zlib.crc32(np.ascontiguousarray(images.pictures), content)
         else:
             content = zlib.crc32("".join(Path(images.name(i)).name for i in range(len(images))).encode(), content)
-        super().__init__(lambda epoch: pooled(epoch)[:count], self.collate, {
+        super().__init__(lambda epoch: order(epoch)[:count], self.collate, {
             "batch_size": batch_size, "seed": seed, "augment": str(augment), "mixup": mixup, "cutmix": cutmix,
             "repeats": repeats, "batches": count, "content": content}, "batches of pictures")
 
@@ -622,7 +622,7 @@ class Batches(ResumableBatches):
 @patch
 def prepare(
     self: Batches,
-    places: np.ndarray,  # (B,) index of the picture times `repeats`, plus which copy it is
+    places: np.ndarray,  # (B,) index of the picture times `repeats`, plus that of the copy
     chance: np.ndarray,  # (B,) of `CHANCES`
 ) -> np.ndarray | list[np.ndarray]:  # (B, H, W, C) uint8; a list: their sizes differ
     "Pictures as they go into a batch."
@@ -645,12 +645,12 @@ def collate(
     pictures, mask_pad, targets = self.prepare(places, draw(places)), None, None
     if isinstance(pictures, list):
         height, width = np.max([picture.shape[:2] for picture in pictures], 0)
-        filled = np.zeros((len(pictures), height, width, self.images.channels), np.uint8)
-        mask_pad = torch.ones(filled.shape[:3], dtype=torch.bool)
+        padded = np.zeros((len(pictures), height, width, self.images.channels), np.uint8)
+        mask_pad = torch.ones(padded.shape[:3], dtype=torch.bool)
         for i, picture in enumerate(pictures):
-            filled[i, : picture.shape[0], : picture.shape[1]] = picture
+            padded[i, : picture.shape[0], : picture.shape[1]] = picture
             mask_pad[i, : picture.shape[0], : picture.shape[1]] = False
-        pictures = filled
+        pictures = padded
     values = torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous().float() / 255
     if self.mixup or self.cutmix:
         chance = draw(places)

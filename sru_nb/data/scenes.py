@@ -20,7 +20,7 @@ from .images import opened, sklearn_digits
 
 # %% ../../nbs/24a_data.scenes.ipynb #910257f8
 class Scene(NamedTuple):
-    "A picture of which all is known."
+    "A picture with its mask and boxes."
 
     picture: np.ndarray  # (H, W, 3) uint8
     mask: np.ndarray | None  # (H, W) uint8: 0 background, 1 + class, 255 ignored
@@ -59,28 +59,28 @@ def draw_scene(
     picture, mask, boxes = draw_ground(rng, size), np.zeros((size, size), np.uint8), []
     taken = np.zeros((size, size), bool)
     for _ in range(rng.integers(1, 7)):
-        which, side = rng.integers(len(labels)), int(rng.integers(16, 45))
-        places = rng.integers(size - side + 1, size=(4, 2))
+        index, side = rng.integers(len(labels)), int(rng.integers(16, 45))
+        corners = rng.integers(size - side + 1, size=(4, 2))
         colours = rng.integers(0, 256, (8, 3)).astype(np.float32)
-        spots = [(slice(top, top + side), slice(left, left + side)) for top, left in places]
+        spots = [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
         spot = next((spot for spot in spots if not taken[spot].any()), None)
         if spot is None:
             continue
-        digit = torch.from_numpy(digits[which, :, :, 0] / np.float32(255))[None, None]
+        digit = torch.from_numpy(digits[index, :, :, 0] / np.float32(255))[None, None]
         alpha = torch.nn.functional.interpolate(digit, (side, side), mode="bicubic")[0, 0].clamp(0, 1).numpy()
         colour = colours[abs(colours - picture[spot].mean((0, 1))).sum(1).argmax()]
         picture[spot] += alpha[..., None] * (colour - picture[spot])
-        mask[spot] = np.where(alpha > 0.5, 1 + labels[which], np.where(alpha > 0.25, IGNORE, 0))
+        mask[spot] = np.where(alpha > 0.5, 1 + labels[index], np.where(alpha > 0.25, IGNORE, 0))
         rows, columns = np.nonzero(alpha > 0.5)
         taken[spot], rows, columns = True, rows + spot[0].start, columns + spot[1].start
-        boxes.append((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1, labels[which]))
+        boxes.append((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1, labels[index]))
     picture += rng.normal(0, rng.uniform(0, 12), picture.shape)
     return Scene(np.rint(picture.clip(0, 255)).astype(np.uint8), mask, np.array(boxes, np.float32))
 
 # %% ../../nbs/24a_data.scenes.ipynb #952895d5
 @dataclass(frozen=True)
 class Scenes:
-    "Scenes by number, each made when it is asked for."
+    "Scenes by number, each drawn on access."
 
     part: str = "train"  # whose digits: "train", "valid" or "test"
     count: int = 1000
@@ -95,7 +95,7 @@ class Scenes:
 
     @property
     def classes(self) -> list[str]:
-        "The names of the classes, of boxes; in a mask they begin with 1."
+        "The names of the classes, as boxes count them; in a mask they begin with 1."
         return sklearn_digits().classes
 
     def __len__(self) -> int:
@@ -105,32 +105,32 @@ class Scenes:
         if not -self.count <= index < self.count:
             raise IndexError(f"index={index}, expected one of {self.count} scenes")
         images = sklearn_digits().parts[self.part]
-        place = [self.seed, ("train", "valid", "test").index(self.part), int(index) % self.count]
-        return draw_scene(np.random.default_rng(place), images.pictures, images.labels, self.size)
+        entropy = [self.seed, ("train", "valid", "test").index(self.part), int(index) % self.count]
+        return draw_scene(np.random.default_rng(entropy), images.pictures, images.labels, self.size)
 
 # %% ../../nbs/24a_data.scenes.ipynb #f9bda736
 def values_of(
     mask: np.ndarray,  # (H, W, 3) uint8
     colours: np.ndarray,  # (n, 3)
     path: str | Path,  # for messages
-) -> np.ndarray:  # (H, W) places in `colours`
+) -> np.ndarray:  # (H, W) indices into `colours`
     "Which of the colours each pixel has."
     weights = np.array([1 << 16, 1 << 8, 1])
     table, packed = np.asarray(colours, np.int64) @ weights, mask.astype(np.int64) @ weights
     order = table.argsort()
-    places = order[np.searchsorted(table, packed, sorter=order).clip(max=len(table) - 1)]
-    if not (fits := table[places] == packed).all():
-        row, column = np.argwhere(~fits)[0]
+    indices = order[np.searchsorted(table, packed, sorter=order).clip(max=len(table) - 1)]
+    if not (matches := table[indices] == packed).all():
+        row, column = np.argwhere(~matches)[0]
         raise ValueError(f"{path}: the colour {mask[row, column].tolist()} in row {row}, column {column}, "
                          f"expected one of the {len(table)} in the table")
-    return places
+    return indices
 
 
 def read_mask(
     path: str | Path,
     classes: int,  # how many
-    ignore: int | None = IGNORE,  # the value of pixels that belong to none; None: there are none
-    colours: np.ndarray | None = None,  # (n, 3) uint8, that of each value, of a mask in colours
+    ignore: int | None = IGNORE,  # the value of pixels of no class; None: there are none
+    colours: np.ndarray | None = None,  # (n, 3) uint8, the colour of each value, for a coloured mask
 ) -> np.ndarray:  # (H, W) uint8
     "The classes of the pixels of a picture."
     with opened(path, str(path)) as image:
@@ -141,11 +141,11 @@ def read_mask(
         raise ValueError(f"{path}: a mask of mode {mode}, expected grey or a palette, the classes as values, "
                          "or a table of its colours")
     mask = mask.astype(np.uint8)
-    known = np.arange(256) < classes
+    allowed = np.arange(256) < classes
     if ignore is not None:
-        known[check_whole("ignore", ignore)] = True
-    if not (fits := known[mask]).all():
-        row, column = np.argwhere(~fits)[0]
+        allowed[check_whole("ignore", ignore)] = True
+    if not (valid := allowed[mask]).all():
+        row, column = np.argwhere(~valid)[0]
         raise ValueError(f"{path}: {mask[row, column]} in row {row}, column {column}, expected 0 to {classes - 1}"
                          + ("" if ignore is None else f" or {ignore}"))
     return mask
