@@ -40,21 +40,21 @@ class Forecaster(NetworkEstimator):
         hidden_size: int = 64,
         num_layers: int = 1,
         dropout: float = 0.3,
-        norm: str = "last",  # "last", "window" or "none": what is taken off a history, and put back
-        season: int = 0,  # rows of a season, 24 of hours, whose average is taken off and put back; 0: none
+        norm: str = "last",  # "last", "window" or "none": what is subtracted from a history, and added again
+        season: int = 0,  # rows of a season, 24 for hours, whose average is subtracted, then added again; 0: none
         levels: list | None = None,  # of quantiles; None: one forecast
         loss: str = "mae",  # "mse", "mae" or "huber", without levels
-        time_column: str | None = None,  # these four as of `data.series.as_series`
+        time_column: str | None = None,  # these four as in `data.series.as_series`
         timezone: str | None = None,
         frequency: str | None = None,
         max_gap: int = 6,
         epochs: int = 10,  # over which the learning rate falls
         batch_size: int = 64,
-        learning_rate: float = 4e-3,  # of AdamW, at its highest
+        learning_rate: float = 4e-3,  # peak rate of AdamW
         max_seconds: float | None = None,  # of the whole fit; None: no limit
-        validation_fraction: float = 0.1,  # the last rows, held out to keep the best epoch; 0: the last one is kept
+        validation_fraction: float = 0.1,  # the last rows, held out to select the best epoch; 0: the last one is kept
         patience: int = 0,  # epochs without a new best after which to stop; 0: no limit
-        random_state: int | np.random.RandomState | None = 0,  # None: another result each time
+        random_state: int | np.random.RandomState | None = 0,  # None: a different result each time
         device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
         verbose: int = 0,  # 1: a line for each epoch
     ):
@@ -63,7 +63,7 @@ class Forecaster(NetworkEstimator):
             setattr(self, name, values[name])
 
     def read(self, table: Any, name: str) -> Series:
-        "A table by the rules of this forecaster; after `fit` its channels alone."
+        "A table as a series, by the parameters; after `fit` only its channels."
         return as_series(table, self.time_column, getattr(self, "channels_", None), self.timezone, self.frequency,
                          self.max_gap, name)
 
@@ -74,16 +74,16 @@ class Forecaster(NetworkEstimator):
         device: str = "auto",
         **options,  # of the network's `from_pretrained`: revision, token, ...
     ) -> "Forecaster":
-        "A fitted forecaster, as it was saved."
+        "Load a saved forecaster."
         model = SegmentForecaster.from_pretrained(folder_or_repo, **options)
         if missing := [name for name in ("parameters", "tail", "last") if name not in (model.vocab or {})]:
             raise HubError(f"{folder_or_repo} was not saved by a Forecaster: vocab.json lacks {', '.join(missing)}")
-        self = cls(**model.vocab["parameters"] | {"device": device})
-        known, last = model.vocab, pd.Timestamp(model.vocab["last"])
-        last = last.tz_convert(known["zone"]) if known["zone"] else last
-        stamps = pd.date_range(end=last, periods=len(known["tail"]), freq=known["frequency"])
-        self.series_ = Series(pd.DataFrame(known["tail"], stamps, known["channels"]), "history")
-        self.model_, self.channels_, self.history_ = model.eval(), known["channels"], known["history"]
+        vocab, last = model.vocab, pd.Timestamp(model.vocab["last"])
+        self = cls(**vocab["parameters"] | {"device": device})
+        last = last.tz_convert(vocab["zone"]) if vocab["zone"] else last
+        stamps = pd.date_range(end=last, periods=len(vocab["tail"]), freq=vocab["frequency"])
+        self.series_ = Series(pd.DataFrame(vocab["tail"], stamps, vocab["channels"]), "history")
+        self.model_, self.channels_, self.history_ = model.eval(), vocab["channels"], vocab["history"]
         return self
 
 # %% ../nbs/52_forecaster.ipynb #33ac9627
@@ -129,7 +129,7 @@ def fit(
 @patch
 def predict_quantiles(
     self: Forecaster,
-    horizon: int | None = None,  # rows, at most that of the parameters; None: as many
+    horizon: int | None = None,  # rows, at most those of the parameter; None: all
     history: Any = None,  # the table after which to forecast; None: that of `fit`
 ) -> "pd.DataFrame":  # stamps in the index; columns (channel, level)
     "The next rows, a column for each level."
@@ -142,7 +142,7 @@ def predict_quantiles(
 @patch
 def predict(
     self: Forecaster,
-    horizon: int | None = None,  # as of `predict_quantiles`
+    horizon: int | None = None,  # as in `predict_quantiles`
     history: Any = None,
 ) -> "pd.DataFrame":  # stamps in the index; columns are the channels
     "The next rows."
@@ -156,7 +156,7 @@ def predict(
 # %% ../nbs/52_forecaster.ipynb #42626f2e
 @patch
 def after(self: Forecaster, horizon: int | None, history: Any) -> "pd.DataFrame":
-    "What the network says comes after a table."
+    "Forecast the rows after a table."
     if check_whole("horizon", self.horizon if horizon is None else horizon, 1) > self.horizon:
         raise ValueError(f"horizon={horizon}, expected at most {self.horizon}, which the forecaster was fitted for")
     series = self.series_ if history is None else self.read(history, "history")
@@ -165,7 +165,7 @@ def after(self: Forecaster, horizon: int | None, history: Any) -> "pd.DataFrame"
 
 @patch
 def save(self: Forecaster, folder: str | Path) -> Path:
-    "Write the fitted forecaster as a folder, without pickle; the last rows of its table with it."
+    "Write the fitted forecaster as a folder, without pickle, with the last rows of its table."
     check_is_fitted(self, "model_")
     parameters = {name: value.item() if isinstance(value, np.generic) else value
                   for name, value in self.get_params(deep=False).items()}

@@ -37,7 +37,7 @@ def as_bytes(
     values: Any,  # an array of numbers
     name: str,  # for messages
 ) -> np.ndarray:  # uint8
-    "Pictures as bytes: of floats from 0 to 1, or of whole numbers from 0 to 255."
+    "Pictures as bytes, from floats from 0 to 1 or whole numbers from 0 to 255."
     values = np.asarray(values)
     if values.dtype == np.uint8:
         return values
@@ -45,16 +45,16 @@ def as_bytes(
         return values * np.uint8(255)
     if values.dtype.kind not in "iuf":
         raise TypeError(f"{name} holds {values.dtype}, expected bytes, or floats from 0 to 1")
-    most = 1 if values.dtype.kind == "f" else 255
-    if values.size and not 0 <= values.min() <= values.max() <= most:
+    white = 1 if values.dtype.kind == "f" else 255
+    if values.size and not 0 <= values.min() <= values.max() <= white:
         raise ValueError(f"{name} has {values.dtype} from {values.min()} to {values.max()}, expected bytes, from "
                          "0 to 255, or floats from 0 to 1 (divide by what is white)")
-    return np.rint(values * (255 / most)).astype(np.uint8)
+    return np.rint(values * (255 / white)).astype(np.uint8)
 
 
 def picture_array(value: Any, name: str, channels: int) -> np.ndarray:  # (H, W, channels) uint8
-    "One picture that is no file."
-    if hasattr(value, "convert"):  # Pillow's
+    "One picture that is not a file."
+    if hasattr(value, "convert"):  # a Pillow image
         return np.asarray(value.convert("L" if channels == 1 else "RGB")).reshape(value.height, value.width, channels)
     picture = as_bytes(value, name)
     picture = picture[..., None] if picture.ndim == 2 else picture
@@ -69,9 +69,9 @@ def picture_array(value: Any, name: str, channels: int) -> np.ndarray:  # (H, W,
 def read_pictures(
     X: Any,  # see the table
     name: str = "X",  # for messages
-    channels: int = 0,  # that a classifier was fitted with; 0: as the pictures have
+    channels: int = 0,  # those of a fitted classifier; 0: those of the pictures
 ) -> ImageSet:
-    "Pictures, with the label 0 each."
+    "Pictures, each with the label 0."
     if isinstance(X, (str, bytes, Path)) or not hasattr(X, "__len__"):
         raise TypeError(f"{name} is {str(X)[:40]!r}, of type {type(X).__name__}; expected an array of pictures, or a "
                         "list of pictures or paths")
@@ -104,24 +104,24 @@ class ImageClassifier(ClassifierMixin, NetworkEstimator):
     def __init__(
         self,
         unit: str = "sru",  # "sru", "lstm", "gru" or "conv"
-        preset: str | None = None,  # of `models.vision.PRESETS`; None: as fits the pictures' size
+        preset: str | None = None,  # of `models.vision.PRESETS`; None: chosen by the size of the pictures
         model_options: dict | None = None,  # further arguments of `models.vision.ImageClassifier`
-        size: int | None = None,  # pixels of a side, to which pictures are scaled; None: as they are
-        shift: int = 1,  # pixels by which pictures are moved in training, at most
-        flip: bool = False,  # mirror every other picture in training
-        crop_share: float = 1.0,  # least share of a picture that is seen in training
-        erase: float = 0.0,  # how often a rectangle of it is erased
+        size: int | None = None,  # pixels of a side, to which pictures are scaled; None: unchanged
+        shift: int = 1,  # largest shift of pictures in training, in pixels
+        flip: bool = False,  # mirror half of the pictures in training
+        crop_share: float = 1.0,  # smallest fraction of a picture that is seen in training
+        erase: float = 0.0,  # probability that a rectangle is erased
         mixup: float = 0.0,  # alpha of a mixture with another picture
         cutmix: float = 0.0,  # alpha of a patch of another picture
         label_smoothing: float = 0.1,
         epochs: int = 30,  # over which the learning rate falls
         batch_size: int = 64,
-        learning_rate: float = 4e-3,  # of AdamW, at its highest
+        learning_rate: float = 4e-3,  # peak rate of AdamW
         weight_decay: float = 0.05,  # of matrices
         max_seconds: float | None = None,  # of the whole fit; None: no limit
-        validation_fraction: float = 0.1,  # held out, to keep the best epoch; 0: the last one is kept
+        validation_fraction: float = 0.1,  # held out to select the best epoch; 0: the last one is kept
         patience: int = 0,  # epochs without a new best after which to stop; 0: no limit
-        random_state: int | np.random.RandomState | None = 0,  # None: another result each time
+        random_state: int | np.random.RandomState | None = 0,  # None: a different result each time
         device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
         verbose: int = 0,  # 1: a line for each epoch
     ):
@@ -133,7 +133,7 @@ class ImageClassifier(ClassifierMixin, NetworkEstimator):
         self,
         X,  # n pictures
         y,  # n labels
-        X_val=None,  # pictures to keep the best epoch by; None: a part of X
+        X_val=None,  # pictures to select the best epoch; None: a part of X
         y_val=None,
     ) -> "ImageClassifier":
         "Train from the beginning."
@@ -147,7 +147,7 @@ class ImageClassifier(ClassifierMixin, NetworkEstimator):
         device: str = "auto",
         **options,  # of the network's `from_pretrained`: revision, token, ...
     ) -> "ImageClassifier":
-        "A fitted classifier, as it was saved."
+        "Load a saved classifier."
         return restore(cls, Network.from_pretrained(folder_or_repo, **options), str(folder_or_repo), device)
 
     def __sklearn_tags__(self):
@@ -157,8 +157,8 @@ class ImageClassifier(ClassifierMixin, NetworkEstimator):
 
 # %% ../nbs/51_image_classifier.ipynb #6c575902
 @patch
-def check_parameters(self: ImageClassifier) -> SimpleNamespace:  # NumPy's numbers, as a grid has them, become Python's
-    "The parameters, if each is in its range."
+def check_parameters(self: ImageClassifier) -> SimpleNamespace:  # NumPy's numbers, as in a grid, become Python's
+    "The parameters, each checked to be in its range."
     values = {name: value.item() if isinstance(value, np.generic) else value
               for name, value in self.get_params(deep=False).items()}
     for name in ("epochs", "batch_size", "patience", "size"):
@@ -176,7 +176,7 @@ def check_parameters(self: ImageClassifier) -> SimpleNamespace:  # NumPy's numbe
 def labelled(
     self: ImageClassifier, labels: Labels, X: Any, y: Any, suffix: str = "", channels: int = 0,
 ) -> ImageSet:
-    "Pictures with the numbers of their labels; messages name them X and y, with the suffix."
+    "Pictures with the indices of their labels; messages name them X and y, with the suffix."
     images, codes = read_pictures(X, f"X{suffix}", channels), labels.encode(y, f"y{suffix}")
     if len(codes) != len(images):
         raise ValueError(f"X{suffix} has {len(images)} pictures and y{suffix} has {len(codes)} labels, expected as "
@@ -189,7 +189,7 @@ def labelled(
 # %% ../nbs/51_image_classifier.ipynb #d2d22fb5
 @patch
 def train(self: ImageClassifier, X, y, X_val=None, y_val=None) -> dict[str, Any]:
-    "What `fit` sets."
+    "The attributes that `fit` sets."
     start, p, device = time.monotonic(), self.check_parameters(), self.find_device()
     if (X_val is None) != (y_val is None):
         raise ValueError("one of X_val and y_val is None, expected both or none of them")
@@ -247,14 +247,14 @@ def predict_proba(self: ImageClassifier, X) -> np.ndarray:  # (n, C) float32, co
 
 @patch
 def predict_log_proba(self: ImageClassifier, X) -> np.ndarray:  # (n, C) float32
-    "The logarithm of `predict_proba`, exact where a probability is too small for a number."
+    "The logarithm of `predict_proba`, exact even where a probability underflows."
     return self.logits(X).log_softmax(-1).numpy()
 
 
 @patch
-def predict(self: ImageClassifier, X) -> np.ndarray:  # (n,) labels, of the type they had
+def predict(self: ImageClassifier, X) -> np.ndarray:  # (n,) labels, of their original type
     "The classes of pictures."
-    codes = self.logits(X).argmax(-1).numpy()  # refuses a classifier that is not fitted
+    codes = self.logits(X).argmax(-1).numpy()  # raises if the classifier is not fitted
     return self.labels_.decode(codes)
 
 # %% ../nbs/51_image_classifier.ipynb #d09bd53f

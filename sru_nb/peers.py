@@ -310,7 +310,7 @@ class Mamba(nn.Module):
 
 # %% ../nbs/89_peers.ipynb #0f39ef5a
 class Gated(nn.Module):
-    "The block of Griffin around a linear recurrence: a convolution before, a gate beside it, a product after."
+    "The block of Griffin around a linear recurrence: a convolution before, a parallel gate, a product after."
 
     def __init__(self, layer: nn.Module, d: int, enter: bool = False):
         super().__init__()
@@ -334,7 +334,7 @@ def rotate(x, first):  # (B, heads, L, size)
 
 
 class Transformer(nn.Module):
-    "Causal attention, to the window before too, and a layer of four times the width (Vaswani et al. 2017)."
+    "Causal attention, also to the previous window, and a layer of four times the width (Vaswani et al. 2017)."
 
     def __init__(self, d: int):
         super().__init__()
@@ -344,10 +344,10 @@ class Transformer(nn.Module):
 
     def forward(self, x, state=None):
         past = 0 if state is None else len(state)
-        seen = x if state is None else torch.cat([state, x])
-        q, k, v = (part.unflatten(-1, (self.heads, -1)).permute(1, 2, 0, 3) for part in self.enter(seen).chunk(3, -1))
+        inputs = x if state is None else torch.cat([state, x])
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).permute(1, 2, 0, 3) for part in self.enter(inputs).chunk(3, -1))
         q, k = rotate(q[:, :, past:], past), rotate(k, 0)
-        mask = torch.ones(len(x), len(seen), dtype=torch.bool).tril(past) if past else None
+        mask = torch.ones(len(x), len(inputs), dtype=torch.bool).tril(past) if past else None
         y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=not past)
         y = self.leave(y.permute(2, 0, 1, 3).flatten(2))
         return y + self.narrow(F.gelu(self.wide(self.norm(x + y)))), x
@@ -370,7 +370,7 @@ class Stack(nn.Module):
         return self.norms[-1](x), after
 
     def reset_parameters(self):
-        "Layers draw their initial values when they are made."
+        "Nothing: layers draw their initial values when they are created."
 
 # %% ../nbs/89_peers.ipynb #64baedf4
 def gated(kind, d: int) -> Gated:
@@ -379,13 +379,13 @@ def gated(kind, d: int) -> Gated:
 
 
 LAYERS = {"minGRU": MinGRU, "minLSTM": MinLSTM, "QRNN": QRNN, "LRU, real": LRU, "RG-LRU": RGLRU, "Mamba": Mamba}
-BLOCKS = {  # unit -> its block, and how many of them there are in a small language model
+BLOCKS = {  # unit -> its block, and the number of layers in a small language model
     "qrnn": (QRNN, 4), "mamba": (Mamba, 3), "attention": (Transformer, 2),
     **{name: (functools.partial(gated, kind), 4) for name, kind in (
         ("mingru", MinGRU), ("minlstm", MinLSTM), ("lru", LRU), ("rglru", RGLRU))}}
 
 
 def register_units():
-    "Make the peers known to `LanguageModel`."
+    "Register the peers as units of `LanguageModel`."
     for name, (block, _) in BLOCKS.items():
         UNITS[name] = functools.partial(Stack, block)

@@ -25,9 +25,9 @@ def test_rows_in_any_order_are_the_same_series():
 @pytest.mark.parametrize("frequency,rows", [("15min", 50), ("D", 40), ("MS", 30), ("ME", 30), ("W-WED", 20), ("YS", 9)])
 def test_the_step_is_found_and_gaps_with_it(frequency, rows):
     clock = pd.date_range("2023-01-01", periods=rows, freq=frequency)
-    whole = pd.DataFrame({"a": np.arange(float(rows))}, clock)
-    series = as_series(whole.drop(index=clock[4]))
-    assert series.frame["a"].to_list() == pytest.approx(list(range(rows)), abs=0.1)  # months are of unlike length
+    complete = pd.DataFrame({"a": np.arange(float(rows))}, clock)
+    series = as_series(complete.drop(index=clock[4]))
+    assert series.frame["a"].to_list() == pytest.approx(list(range(rows)), abs=0.1)  # months differ in length
     assert len(series.frame.index) == rows and "1 of" in series.notes[0]
 
 
@@ -98,17 +98,17 @@ def test_the_scale_is_that_of_the_training_part():
 
 def test_resume_equals_uninterrupted():
     data = split_series(as_series(hourly(100)))
-    whole = data.batches("train", 12, 5, 7, seed=3)
-    first, second = list(whole), list(whole)
+    uninterrupted = data.batches("train", 12, 5, 7, seed=3)
+    first, second = list(uninterrupted), list(uninterrupted)
     assert sorted(i for batch in first for i in batch.starts) == list(range(54))
     assert [batch.starts.tolist() for batch in first] != [batch.starts.tolist() for batch in second]
     killed = data.batches("train", 12, 5, 7, seed=3)
-    going = iter(killed)
-    next(going), next(going)
+    epoch = iter(killed)
+    next(epoch), next(epoch)
     resumed = data.batches("train", 12, 5, 7, seed=3)
     resumed.load_state_dict(killed.state_dict())
-    for found, expected in zip([*resumed, *resumed], [*first[2:], *second], strict=True):
-        assert torch.equal(found.history, expected.history) and torch.equal(found.future, expected.future)
+    for batch, expected in zip([*resumed, *resumed], [*first[2:], *second], strict=True):
+        assert torch.equal(batch.history, expected.history) and torch.equal(batch.future, expected.future)
     other = split_series(as_series(hourly(100) ** 2))
     with raises(ValueError, "state of other windows", "content"):
         other.batches("train", 12, 5, 7, seed=3).load_state_dict(killed.state_dict())
@@ -116,9 +116,9 @@ def test_resume_equals_uninterrupted():
 
 def test_few_windows_are_evenly_spread():
     data = split_series(as_series(hourly(100)))
-    every, some = data.starts("train", 12, 5), data.starts("train", 12, 5, count=5)
-    assert len(some) == 5 and some[0] == every[0] and some[-1] == every[-1]
-    assert np.ptp(np.diff(some)) <= 1 and len(data.starts("train", 12, 5, count=999)) == len(every)
+    windows, few = data.starts("train", 12, 5), data.starts("train", 12, 5, count=5)
+    assert len(few) == 5 and few[0] == windows[0] and few[-1] == windows[-1]
+    assert np.ptp(np.diff(few)) <= 1 and len(data.starts("train", 12, 5, count=999)) == len(windows)
 
 
 def test_a_file_is_the_table_in_it(tmp_path):
@@ -147,7 +147,7 @@ def test_auto_never_waits_for_a_network(tmp_path):
 
 # %% ../nbs/26_data.series.ipynb #aefeda25
 class Average:
-    "Says that nothing differs from the average season."
+    "Always predicts the average season."
 
     levels = ()
 
@@ -183,7 +183,7 @@ def test_the_average_season_is_taken_off_and_put_back():
 
 
 class Yesterday:
-    "Repeats the last day, in two quantiles if asked."
+    "Repeats the last day, optionally as two quantiles."
 
     def __init__(self, data, levels=()):
         self.vocab, self.lookback, self.levels = facts(data), 24, levels

@@ -82,11 +82,11 @@ assert wait(ask(folder + "/one dies", killed_at=3), ask(folder + "/one dies")) =
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_and_called_again_or_shared_the_vectors_are_the_same(tmp_path):
-    done = run_forked(ASKING, tmp_path, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    said = [line.rsplit(maxsplit=3) for line in done.stdout.splitlines()]
-    counts = {name: [int(count) for other, *_, count in said if other == name] for name, *_ in said}
-    assert counts["whole"] == [200] and counts["killed"] == [200 - 10 * 8, 0]  # ten of 25 pieces were there
+    result = run_forked(ASKING, tmp_path, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = [line.rsplit(maxsplit=3) for line in result.stdout.splitlines()]
+    counts = {name: [int(count) for other, *_, count in lines if other == name] for name, *_ in lines}
+    assert counts["whole"] == [200] and counts["killed"] == [200 - 10 * 8, 0]  # ten of 25 pieces were done
     assert sum(counts["shared"]) == 200 and counts["one dies"] == [200 - 2 * 8]
     files = {name: [path for path in (tmp_path / name).rglob("*") if path.is_file() and path.suffix != ".lock"]
              for name in counts}
@@ -103,9 +103,9 @@ def test_ids_of_pieces_are_those_of_all_at_once():
     model = Letters()
     texts = [f"{LINES[i % 60][: i % 37]}" for i in range(9000)]  # more than a piece
     for most in (1000, 10**9):
-        for own, expected in zip(text_ids(model, texts, most=most), model.token_ids(texts)):
-            assert isinstance(own, np.memmap) == (most == 1000)
-            close(np.asarray(own), expected)
+        for actual, expected in zip(text_ids(model, texts, most=most), model.token_ids(texts)):
+            assert isinstance(actual, np.memmap) == (most == 1000)
+            close(np.asarray(actual), expected)
     ids, ends = text_ids(model, ["", texts[30], "", "", texts[31], ""], filler=7)
     expected, at = model.token_ids(texts[30:32])
     assert ids.tolist() == [7, *expected[: at[0]], 7, 7, *expected[at[0] :], 7]
@@ -166,12 +166,12 @@ def test_a_column_of_a_parquet_file(tmp_path):
 
 def test_pieces_are_runs_of_the_words_of_long_texts():
     words = [f"w{i}" for i in range(12)]
-    found = [piece.split() for piece in cut_pieces([" ".join(words), "one two three four five six seven"], 500, 3)]
-    starts = [words.index(piece[0]) for piece in found]
-    assert all(piece == words[start : start + len(piece)] for piece, start in zip(found, starts)) and len(found) == 500
-    assert {*map(len, found)} == {*range(4, 11)} and {*starts} == {*range(9)}
+    runs = [piece.split() for piece in cut_pieces([" ".join(words), "one two three four five six seven"], 500, 3)]
+    starts = [words.index(piece[0]) for piece in runs]
+    assert all(piece == words[start : start + len(piece)] for piece, start in zip(runs, starts)) and len(runs) == 500
+    assert {*map(len, runs)} == {*range(4, 11)} and {*starts} == {*range(9)}
     again = [*cut_pieces([" ".join(words)], 500, 3)]
-    assert again == [" ".join(piece) for piece in found] and again != [*cut_pieces([" ".join(words)], 500, 4)]
+    assert again == [" ".join(piece) for piece in runs] and again != [*cut_pieces([" ".join(words)], 500, 4)]
     assert not [*cut_pieces([" ".join(words)], 0)]
     with raises(ValueError, "count=-1"):
         next(cut_pieces(["a"], -1))
@@ -184,13 +184,13 @@ def test_no_text_of_a_test_part_is_among_the_published_ones(tmp_path):
     for k, name in enumerate(SIX):
         for part, file in SETS[name].files.items():
             rows = [f"{name} {part} sentence {i}" for i in range(40)] + [f"shared {i}" for i in range(k, 20, 6)]
-            rows += ["mr all sentence 3", "Trec test sentence 1!"]  # of a test part elsewhere
+            rows += ["mr all sentence 3", "Trec test sentence 1!"]  # of a test set elsewhere
             lines = [f"{i % 2} {row}" for i, row in enumerate(rows)]
             (tmp_path / file).write_text("\n".join(lines) + "\n", encoding=SETS[name].encoding)
-            places = {i for n in range(3) for i in fold_indices(len(rows), "all", n)["test"]} if part == "all" else \
+            test_rows = {i for n in range(3) for i in fold_indices(len(rows), "all", n)["test"]} if part == "all" else \
                 {*range(len(rows))} if part == "test" else set()
             written[name, part] = rows
-            held += [rows[i] for i in places]
+            held += [rows[i] for i in test_rows]
     texts = load_texts("sentences", tmp_path)
     assert not {text_key(text) for text in texts} & {text_key(text) for text in held}
     everything = {text_key(row) for rows in written.values() for row in rows}
@@ -220,7 +220,7 @@ def test_vectors_that_are_not_finite_are_refused_by_the_texts_number(tmp_path):
 
 # %% ../nbs/25_data.teacher.ipynb #c3aca996
 def fake_package(folder, name, zipped):
-    "A package that holds a model: not MiniLM."
+    "A package that holds a model other than MiniLM."
     place = folder / name
     (place / "model").mkdir(parents=True)
     (place / "__init__.py").write_text("raise RuntimeError('imported')")

@@ -27,22 +27,22 @@ SMALL = dict(horizon=12, lookback=24, segment=12, hidden_size=16, dropout=0.0, e
 def test_a_wave_goes_on_and_a_saved_forecaster_says_the_same(tmp_path):
     frame = waves(tz="Europe/Berlin")
     forecaster = Forecaster(**SMALL).fit(frame)
-    said = forecaster.predict()
+    predicted = forecaster.predict()
     truth = waves(272, tz="Europe/Berlin")[260:]
-    assert (said.index == truth.index).all() and list(said) == ["a", "b"]
-    assert ((said - truth).abs().mean() / truth.std() < 0.5).all()
+    assert (predicted.index == truth.index).all() and list(predicted) == ["a", "b"]
+    assert ((predicted - truth).abs().mean() / truth.std() < 0.5).all()
     forecaster.save(tmp_path)
     again = Forecaster.load(tmp_path)
-    pd.testing.assert_frame_equal(again.predict(), said)
+    pd.testing.assert_frame_equal(again.predict(), predicted)
     pd.testing.assert_frame_equal(again.predict(5, frame[:200]), forecaster.predict(5, frame[:200]))
     assert again.get_params() == forecaster.get_params()
-    pd.testing.assert_frame_equal(clone(forecaster).fit(frame).predict(), said)  # the same seed
+    pd.testing.assert_frame_equal(clone(forecaster).fit(frame).predict(), predicted)  # the same seed
     with raises(NotFittedError):
         clone(forecaster).predict()
 
 
 def test_a_season_is_taken_off_and_put_back(tmp_path):
-    frame, truth = waves(), waves(272)[253:265]  # the wave is the same in every season: nothing is left of it
+    frame, truth = waves(), waves(272)[253:265]  # the wave is the same in every season, so nothing remains
     forecaster = Forecaster(**SMALL | {"season": 12}).fit(frame)
     assert ((forecaster.predict(12, frame[:253]) - truth).abs().mean() / truth.std() < 0.02).all()
     forecaster.save(tmp_path)

@@ -20,7 +20,7 @@ from sru_nb.testing import raises
 
 
 def halves(count=24, seed=0):
-    "Pictures of noise with one bright half, and which."
+    "Pictures of noise with one bright half, and which half it is."
     draw = np.random.default_rng(seed)
     pictures, right = draw.integers(0, 90, (count, 4, 6), np.uint8), draw.random(count) < 0.5
     pictures[right, :, 3:] += 150
@@ -29,7 +29,7 @@ def halves(count=24, seed=0):
 
 
 def small(**options):
-    "A classifier that is trained in a moment."
+    "A classifier that trains in a moment."
     return ImageClassifier(**dict(model_options=dict(widths=[8], depths=[2]), epochs=6, batch_size=8, shift=0,
                                   learning_rate=0.02, device="cpu") | options)
 
@@ -105,7 +105,7 @@ def test_it_is_cloned_and_cross_validated():
 
 # %% ../nbs/51_image_classifier.ipynb #fec60879
 class OfRows(ImageClassifier):
-    "Takes rows of numbers as pictures of one line, each number a grey."
+    "Takes rows of numbers as pictures of one line, each number a grey value."
 
     def _pictures(self, X, reset):
         X = validate_data(self, X, reset=reset)
@@ -124,18 +124,18 @@ class OfRows(ImageClassifier):
         return tags
 
 
-WANTED = ("parameters_default_constructible", "estimators_overwrite_params", "dont_overwrite_attributes",
-          "fit_idempotent", "classifiers_one_label", "classifiers_classes", "estimators_unfitted",
-          "fit_check_is_fitted", "get_params", "set_params", "estimators_pickle", "n_features_in", "do_not_raise",
-          "dict_unchanged", "fit2d_predict1d", "methods_subset_invariance", "estimators_dtypes",
-          "supervised_y_no_nan", "supervised_y_2d", "requires_y_none")
+SELECTED = ("parameters_default_constructible", "estimators_overwrite_params", "dont_overwrite_attributes",
+            "fit_idempotent", "classifiers_one_label", "classifiers_classes", "estimators_unfitted",
+            "fit_check_is_fitted", "get_params", "set_params", "estimators_pickle", "n_features_in", "do_not_raise",
+            "dict_unchanged", "fit2d_predict1d", "methods_subset_invariance", "estimators_dtypes",
+            "supervised_y_no_nan", "supervised_y_2d", "requires_y_none")
 
 
 def name_of(check):
     return name_of(check.func) if isinstance(check, functools.partial) else check.__name__
 
 
-CHECKS = [check for _, check in estimator_checks_generator(OfRows()) if any(n in name_of(check) for n in WANTED)]
+CHECKS = [check for _, check in estimator_checks_generator(OfRows()) if any(n in name_of(check) for n in SELECTED)]
 
 
 @pytest.mark.parametrize("check", [pytest.param(check, id=name_of(check)) for check in CHECKS])

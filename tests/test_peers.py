@@ -29,8 +29,8 @@ def test_a_derivative_is_that_of_its_formula(name):
     a, b = formula.coefficients(inputs["u"].unbind(1), inputs["x"], inputs["p"])
     grads = torch.autograd.grad((a.expand(3, d), b.expand(3, d)), list(inputs.values()), (to_a, to_b),
                                 allow_unused=True)
-    same, to_u, to_x, to_p = formula.derivative(to_a, to_b, inputs["u"].unbind(1), inputs["x"], inputs["p"])
-    actual = dict(a=same, u=torch.stack(to_u, 1), x=to_x, p=to_p.sum(0))
+    coefficient, to_u, to_x, to_p = formula.derivative(to_a, to_b, inputs["u"].unbind(1), inputs["x"], inputs["p"])
+    actual = dict(a=coefficient, u=torch.stack(to_u, 1), x=to_x, p=to_p.sum(0))
     expected = dict(a=a, **dict(zip(inputs, grads)))
     used = [name for name, value in expected.items() if value is not None]
     close_all({name: actual[name] for name in used}, {name: expected[name] for name in used})
@@ -58,10 +58,10 @@ def test_the_kernel_of_mamba_computes_what_the_loop_computes():
     inputs = dict(dt=dt.abs(), x=x, b=b, c=c, a=-a.abs(), h0=h0)
 
     def everything(function):
-        own = {name: value.clone().requires_grad_() for name, value in inputs.items()}
-        y, last = function(*own.values())
-        return dict(y=y, last=last, **dict(zip(own, torch.autograd.grad(y.sin().sum() + last.cos().sum(),
-                                                                        list(own.values())))))
+        leaves = {name: value.clone().requires_grad_() for name, value in inputs.items()}
+        y, last = function(*leaves.values())
+        grads = torch.autograd.grad(y.sin().sum() + last.cos().sum(), list(leaves.values()))
+        return dict(y=y, last=last, **dict(zip(leaves, grads)))
 
     close_all(everything(SelectiveScan.apply), everything(selective_loop))
 

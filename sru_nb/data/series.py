@@ -38,7 +38,7 @@ NAMES = ("date", "time", "datetime", "timestamp", "ds")  # of a column of stamps
 def find_stamps(
     frame: pd.DataFrame,
     time: str | None = None,  # the column; None: the index if it has stamps, else by name, else the first one of text
-) -> tuple[pd.Series, pd.DataFrame]:  # stamps as they stand there; the other columns
+) -> tuple[pd.Series, pd.DataFrame]:  # unparsed stamps; the other columns
     "Which column has the stamps."
     if time is not None and time not in frame.columns:
         raise ValueError(f"time={time!r}, expected one of the columns {', '.join(map(str, frame.columns))}")
@@ -57,9 +57,9 @@ def find_stamps(
 # %% ../../nbs/26_data.series.ipynb #8b974188
 def parse_stamps(
     column: pd.Series,
-    timezone: str | None = None,  # of the clock: "Europe/Berlin"; None: as the stamps say, without offsets none
+    timezone: str | None = None,  # of the clock: "Europe/Berlin"; None: that of the stamps, if any
 ) -> pd.DatetimeIndex:
-    "Stamps, as many as rows; what is none is refused."
+    "One stamp for each row; anything else is refused."
     if pd.api.types.is_numeric_dtype(column):
         raise ValueError(f"time column {column.name!r} holds numbers, expected dates: pandas.to_datetime(column, "
                          "unit='s') makes them of seconds")
@@ -74,18 +74,18 @@ def parse_stamps(
         return stamps
     try:
         return stamps.tz_localize(timezone, ambiguous="infer") if stamps.tz is None else stamps.tz_convert(timezone)
-    except (ValueError, KeyError) as error:  # an unknown zone, an hour that its clock has not
+    except (ValueError, KeyError) as error:  # an unknown zone, an hour that its clock skips
         raise ValueError(f"timezone={timezone!r} does not fit the stamps: {type(error).__name__}: {error}") from error
 
 
 def _has_offsets(column: pd.Series) -> bool:
-    "Whether stamps in text say how far they are from UTC."
+    "Whether stamps in text have offsets from UTC."
     if pd.api.types.is_datetime64_any_dtype(column):
         return False
     return column.astype(str).str.contains(r":\d\d\S*(?:Z|[+-]\d\d:?\d\d)$").all()
 
 # %% ../../nbs/26_data.series.ipynb #e9895acf
-CALENDAR = ("YS", "YE", "QS", "QE", "MS", "ME", "D")  # steps of unlike length
+CALENDAR = ("YS", "YE", "QS", "QE", "MS", "ME", "D")  # steps of varying length
 
 
 def find_grid(
@@ -97,10 +97,10 @@ def find_grid(
         raise ValueError(f"{len(stamps)} rows, expected at least 3 to find the step between them")
     differences = pd.Series(stamps[1:] - stamps[:-1])
     common = differences.mode().iloc[0] if len(differences) else None
-    with warnings.catch_warnings():  # pandas 3 announces that this will be no text, which serves as well
+    with warnings.catch_warnings():  # pandas 3 warns that this will not be text, which serves as well
         warnings.simplefilter("ignore")
-        whole = pd.infer_freq(stamps) if len(stamps) > 2 else None  # without gaps; it knows business days too
-    candidates = [frequency or whole or pd.tseries.frequencies.to_offset(common), *([] if frequency else CALENDAR)]
+        inferred = pd.infer_freq(stamps) if len(stamps) > 2 else None  # without gaps; it knows business days too
+    candidates = [frequency or inferred or pd.tseries.frequencies.to_offset(common), *([] if frequency else CALENDAR)]
     for step in candidates:
         try:
             grid = pd.date_range(stamps[0], stamps[-1], freq=step)
@@ -110,8 +110,8 @@ def find_grid(
             return grid
     grid = pd.date_range(stamps[0], stamps[-1], freq=candidates[0])
     row = int((~stamps.isin(grid)).argmax())
-    what = f"frequency={frequency!r}" if frequency else f"the commonest step is {common}"
-    raise ValueError(f"the stamps lie on no regular grid: {what}, but {stamps[row]} (after {stamps[max(row - 1, 0)]}) "
+    rule = f"frequency={frequency!r}" if frequency else f"the commonest step is {common}"
+    raise ValueError(f"the stamps lie on no regular grid: {rule}, but {stamps[row]} (after {stamps[max(row - 1, 0)]}) "
                      f"lies beside the grid from {stamps[0]}; expected equal steps: frame.resample(...) makes them")
 
 # %% ../../nbs/26_data.series.ipynb #2b77ca91
@@ -142,10 +142,10 @@ def check_values(
 
 
 def fill_gaps(
-    frame: pd.DataFrame,  # on its grid, NaN where nothing is known
+    frame: pd.DataFrame,  # on its grid, NaN where values are missing
     max_gap: int = 6,  # steps in a row that may be filled
 ) -> tuple[pd.DataFrame, list[str]]:  # without NaN; what was done
-    "Fill short gaps by a line; longer ones are refused."
+    "Fill short gaps by a line; refuse longer ones."
     notes, most = [], check_whole("max_gap", max_gap)
     for name in frame.columns:
         missing = frame[name].isna().to_numpy()
@@ -163,14 +163,14 @@ def fill_gaps(
 # %% ../../nbs/26_data.series.ipynb #3c9e5156
 @dataclass(frozen=True, eq=False)
 class Series:
-    "Channels at equal steps, without a missing value, and what was done to make them so."
+    "Channels at equal steps, without missing values, and notes on how they were corrected."
 
     frame: pd.DataFrame  # (N, C) float64; the index has stamps with a `freq`
     name: str = "frame"
     notes: tuple[str, ...] = ()
-    counts: tuple[int, int, int] | None = None  # rows of train, valid and test, where papers agree; None: by share
+    counts: tuple[int, int, int] | None = None  # rows of train, valid and test, where papers agree; None: by fraction
     sha256: str = ""
-    size: int = 0  # bytes of what it was read from
+    size: int = 0  # bytes of its source
 
     @property
     def channels(self) -> list[str]:
@@ -192,18 +192,18 @@ class Series:
         return "\n  ".join(lines)
 
     def describe(self) -> dict:
-        "What results.json holds of it."
+        "Its entry in results.json."
         return {"name": self.name, "bytes": self.size, "sha256": self.sha256, "rows": len(self),
                 "channels": self.channels, "frequency": self.frequency, "notes": list(self.notes)}
 
 # %% ../../nbs/26_data.series.ipynb #2dcf5796
 def as_series(
     table: Any,  # a DataFrame or a pandas Series, with stamps in the index or in a column; or a `Series`
-    time: str | None = None,  # as of `find_stamps`
-    columns: Sequence[str] | None = None,  # the channels; None: all beside the stamps
-    timezone: str | None = None,  # as of `parse_stamps`
-    frequency: str | None = None,  # as of `find_grid`
-    max_gap: int = 6,  # as of `fill_gaps`
+    time: str | None = None,  # as in `find_stamps`
+    columns: Sequence[str] | None = None,  # the channels; None: all except the stamps
+    timezone: str | None = None,  # as in `parse_stamps`
+    frequency: str | None = None,  # as in `find_grid`
+    max_gap: int = 6,  # as in `fill_gaps`
     name: str = "frame",
 ) -> Series:
     "A table as a series: sorted, on its grid, filled; or refused."
@@ -226,9 +226,9 @@ def as_series(
     if missing := len(grid) - len(frame):
         first = grid[~grid.isin(frame.index)][0]
         notes.append(f"{missing} of {len(grid):,} rows were missing, the first at {first}")
-    filled, done = fill_gaps(frame.reindex(grid), max_gap)
+    filled, gaps = fill_gaps(frame.reindex(grid), max_gap)
     digest = hashlib.sha256(filled.to_numpy().tobytes() + str(grid[0]).encode()).hexdigest()
-    return Series(filled, name, (*notes, *done), None, digest, filled.to_numpy().nbytes)
+    return Series(filled, name, (*notes, *gaps), None, digest, filled.to_numpy().nbytes)
 
 # %% ../../nbs/26_data.series.ipynb #75fc2446
 PUBLISHED = ("ETTh1", "ETTh2", "ETTm1", "ETTm2")
@@ -266,8 +266,8 @@ def read_table(
 
 
 def load_series(
-    corpus: str | Path = "auto",  # "auto" (ETTh1 if it is here, else temperatures), a name, a file
-    folder: str | Path = "",  # holds the published files; empty: fetched and verified
+    corpus: str | Path = "auto",  # "auto" (ETTh1 if it has been fetched, else temperatures), a name, a file
+    folder: str | Path = "",  # has the published files; empty: fetched and verified
     **options,  # of `as_series`, for a file
 ) -> Series:
     "The series of that name."
@@ -300,19 +300,19 @@ def season_of(
 
 
 def in_own_units(
-    values: np.ndarray,  # (C, rows) or (C, rows, Q), standardised and less the average season
+    values: np.ndarray,  # (C, rows) or (C, rows, Q), standardised, minus the average season
     mean: np.ndarray,  # (C,)
     deviation: np.ndarray,  # (C,)
-    profile: np.ndarray | list | None,  # these two as of `season_of`
+    profile: np.ndarray | list | None,  # these two as in `season_of`
     first: int,
 ) -> np.ndarray:  # of the shape of `values`
-    "Values as a table would have them: season, scale and level put back."
-    season, more = season_of(profile, first, values.shape[1]).T, (1,) * (values.ndim - 1)
-    return (values + season.reshape(*season.shape, *more[1:])) * deviation.reshape(-1, *more) + mean.reshape(-1, *more)
+    "Values in the units of the table, with season, scale and mean restored."
+    season, ones = season_of(profile, first, values.shape[1]).T, (1,) * (values.ndim - 1)
+    return (values + season.reshape(*season.shape, *ones[1:])) * deviation.reshape(-1, *ones) + mean.reshape(-1, *ones)
 
 
 class SeriesBatch(NamedTuple):
-    "Some windows, on the scale of `Split.values`."
+    "A batch of windows, on the scale of `Split.values`."
 
     history: torch.Tensor  # (B, C, lookback) float32
     future: torch.Tensor  # (B, C, horizon) float32
@@ -328,20 +328,20 @@ class Split:
     mean: np.ndarray = field(repr=False)  # (C,)
     deviation: np.ndarray = field(repr=False)  # (C,), 1 for a channel that does not vary
     notes: tuple[str, ...] = ()
-    profile: np.ndarray | None = field(default=None, repr=False)  # (season, C) its average season, standardised
+    profile: np.ndarray | None = field(default=None, repr=False)  # (season, C) the average season, standardised
 
     @cached_property
     def values(self) -> torch.Tensor:  # (rows up to the end of the test part, C) float32
-        "The standardised values, less the average season."
+        "The standardised values, minus the average season."
         rows = (self.series.frame.to_numpy()[: self.ends[-1]] - self.mean) / self.deviation
         return torch.from_numpy((rows - season_of(self.profile, 0, len(rows))).astype(np.float32))
 
     def in_own_units(
         self,
-        values: np.ndarray,  # (C, rows) or, of quantiles, (C, rows, Q), on the scale of `values`
+        values: np.ndarray,  # (C, rows) or, for quantiles, (C, rows, Q), on the scale of `values`
         first: int,  # row of the series at which they begin
     ) -> np.ndarray:  # of the same shape
-        "Values or forecasts as the table would have them."
+        "Values or forecasts in the units of the table."
         return in_own_units(values, self.mean, self.deviation, self.profile, first)
 
     def __repr__(self) -> str:
@@ -351,11 +351,11 @@ class Split:
 # %% ../../nbs/26_data.series.ipynb #ae44a96d
 def split_series(
     series: Series,
-    valid: float = 0.1,  # share of the rows, where the series has no split of its own
+    valid: float = 0.1,  # fraction of the rows, where the series has no split of its own
     test: float = 0.2,
-    season: int = 0,  # rows of a season whose average over the training part is taken off: 24 of hours; 0: none
+    season: int = 0,  # rows of a season whose training average is subtracted: 24 for hours; 0: none
 ) -> Split:
-    "Cut a series into three parts; the published ones as the papers do."
+    "Cut a series into three parts; published series as in the papers."
     check_finite(0, 0.5, valid=valid, test=test)
     held = [round(len(series) * share) for share in (valid, test)]
     counts = series.counts or (len(series) - sum(held), *held)
@@ -379,7 +379,7 @@ def starts(
     part: str,  # "train", "valid" or "test"
     lookback: int,
     horizon: int,
-    count: int = 0,  # most windows, evenly spread; 0: all
+    count: int = 0,  # most windows, evenly spaced; 0: all
 ) -> np.ndarray:  # (N,) rows
     "Where the windows of a part begin."
     begin, end = dict(zip(PARTS, zip((0, *self.ends), self.ends)))[part]
@@ -400,9 +400,9 @@ def batches(
     lookback: int,
     horizon: int,
     batch_size: int = 64,  # windows, over all processes together
-    seed: int | None = None,  # of the order; None: that of time
-    count: int = 0,  # as of `starts`
-    **shard,  # rank, world_size of several processes
+    seed: int | None = None,  # of the order; None: in order of time
+    count: int = 0,  # as in `starts`
+    **shard,  # rank and world_size of several processes
 ) -> ResumableBatches:
     "Batches of the windows of a part, with a position that can be saved; iterating is one epoch."
     first = self.starts(part, lookback, horizon, count)
@@ -412,28 +412,28 @@ def batches(
         cut = windows[torch.from_numpy(first[indices])]
         return SeriesBatch(cut[..., :lookback], cut[..., lookback:], first[indices])
 
-    same = {"part": part, "lookback": lookback, "horizon": horizon, "batch_size": batch_size, "seed": seed,
-            "windows": len(first), "content": zlib.crc32(self.values.numpy().tobytes())}
+    identity = {"part": part, "lookback": lookback, "horizon": horizon, "batch_size": batch_size, "seed": seed,
+                "windows": len(first), "content": zlib.crc32(self.values.numpy().tobytes())}
     order = PooledOrder(np.zeros(len(first)), batch_size, seed, 1, **shard)
-    return ResumableBatches(order, collate, same, "windows of a series")
+    return ResumableBatches(order, collate, identity, "windows of a series")
 
 # %% ../../nbs/26_data.series.ipynb #b37c9f9c
 def facts(
     data: Split,
-) -> dict:  # what a model that forecasts has to keep: `vocab` of a `HubModel`
+) -> dict:  # stored with a forecasting model: `vocab` of a `HubModel`
     "Channels, scale, step and average season of a series, as JSON holds them."
-    known = {"kind": "series", "channels": data.series.channels, "mean": data.mean.tolist(),
+    vocab = {"kind": "series", "channels": data.series.channels, "mean": data.mean.tolist(),
              "deviation": data.deviation.tolist(), "frequency": data.series.frequency}
     if data.profile is None:
-        return known
-    return known | {"profile": data.profile.tolist(), "origin": data.series.frame.index[0].isoformat()}
+        return vocab
+    return vocab | {"profile": data.profile.tolist(), "origin": data.series.frame.index[0].isoformat()}
 
 
 def rows_since(
     origin: str,  # a stamp
     index: pd.DatetimeIndex,  # with its frequency
 ) -> int:  # of the last stamp, counted from `origin`
-    "At which row of an older table a newer one ends."
+    "The row of an older table at which a newer one ends."
     start, last = pd.Timestamp(origin), index[-1]
     if (start.tz is None) != (index.tz is None):
         raise ValueError(f"history ends at {last}, expected stamps {'without' if start.tz is None else 'with'} a time "
@@ -444,27 +444,27 @@ def rows_since(
 
 @torch.no_grad()
 def forecast(
-    model: Callable,  # in evaluation mode, with `vocab` as of `facts`, `lookback`, and `levels` of its quantiles
-    history: Any,  # a table as of `as_series`, of at least `lookback` rows
+    model: Callable,  # in evaluation mode, with `vocab` from `facts`, `lookback`, and `levels` of its quantiles
+    history: Any,  # a table as in `as_series`, of at least `lookback` rows
     **options,  # of `as_series`
 ) -> pd.DataFrame:  # the next steps, with stamps; columns are the channels, with levels (channel, level)
-    "Forecast what comes after a table."
-    known = getattr(model, "vocab", None) or {}
-    if known.get("kind") != "series":
+    "Forecast the rows after a table."
+    vocab = getattr(model, "vocab", None) or {}
+    if vocab.get("kind") != "series":
         raise ValueError(f"model={type(model).__name__} does not know its channels and their scale, expected one with "
                          "vocab = facts(data)")
-    series = as_series(history, **{"columns": known["channels"], "name": "history", **options})
-    if series.channels != known["channels"] or series.frequency != known["frequency"]:
+    series = as_series(history, **{"columns": vocab["channels"], "name": "history", **options})
+    if series.channels != vocab["channels"] or series.frequency != vocab["frequency"]:
         raise ValueError(f"history has channels {', '.join(series.channels)} and step {series.frequency}, expected "
-                         f"{', '.join(known['channels'])} and {known['frequency']}")
+                         f"{', '.join(vocab['channels'])} and {vocab['frequency']}")
     if len(series) < model.lookback:
         raise ValueError(f"history has {len(series)} rows, expected at least lookback={model.lookback}")
-    mean, deviation = np.array(known["mean"]), np.array(known["deviation"])
-    profile, L = known.get("profile"), model.lookback
-    first = rows_since(known["origin"], series.frame.index) + 1 - L if profile else 0
+    mean, deviation = np.array(vocab["mean"]), np.array(vocab["deviation"])
+    profile, L = vocab.get("profile"), model.lookback
+    first = rows_since(vocab["origin"], series.frame.index) + 1 - L if profile else 0
     values = (series.frame.to_numpy()[-L:] - mean) / deviation - season_of(profile, first, L)
-    like = next(iter(model.parameters()), torch.empty(0)) if hasattr(model, "parameters") else torch.empty(0)
-    y = model(torch.from_numpy(values.T[None].astype(np.float32)).to(like.device))[0].cpu().double().numpy()
+    parameter = next(iter(model.parameters()), torch.empty(0)) if hasattr(model, "parameters") else torch.empty(0)
+    y = model(torch.from_numpy(values.T[None].astype(np.float32)).to(parameter.device))[0].cpu().double().numpy()
     stamps = pd.date_range(series.frame.index[-1], periods=y.shape[1] + 1, freq=series.frame.index.freq)[1:]
     y = in_own_units(y, mean, deviation, profile, first + L)
     if y.ndim == 2:

@@ -44,7 +44,7 @@ from .files import claimed, mark_length, publish, sha256_of, writable_dir
 from .sentences import TABLES, fold_indices, load_published, stdlib_sentences, table_rows
 
 # %% ../../nbs/25_data.teacher.ipynb #9a5f32af
-LARGE = 2**26  # bytes; what is larger is in a file
+LARGE = 2**26  # bytes; a larger array is in a file
 
 
 class Growing:
@@ -56,15 +56,15 @@ class Growing:
 
     def add(self, values) -> int:  # how many
         "Append a number or a row of them."
-        values = np.ascontiguousarray(values, self.dtype)  # of a number a row of one
+        values = np.ascontiguousarray(values, self.dtype)  # a number becomes a row of one
         self.file.write(values.view(np.uint8).data)
         return len(values)
 
     def __len__(self) -> int:
         return self.file.tell() // self.dtype.itemsize
 
-    def array(self) -> np.ndarray:  # what it holds; nothing is appended from now on
-        "The whole."
+    def array(self) -> np.ndarray:  # all values; nothing may be appended from now on
+        "The whole array."
         if self.file.tell() > self.most:
             self.file.flush()
             return np.memmap(self.file, self.dtype, "c")
@@ -78,7 +78,7 @@ class Texts(Sequence):
     def __init__(
         self,
         content: np.ndarray,  # uint8: all texts in UTF-8
-        ends: np.ndarray,  # int64: where each of them ends
+        ends: np.ndarray,  # int64: where each text ends
         note: str = "",  # what they are
     ):
         self.content, self.ends, self.note = content, ends, note
@@ -90,7 +90,7 @@ class Texts(Sequence):
     def __len__(self) -> int:
         return len(self.ends)
 
-    def __getitem__(self, i):  # a text, or of a slice a list of them
+    def __getitem__(self, i):  # a text, or for a slice a list of texts
         if isinstance(i, slice):
             return [self[k] for k in range(*i.indices(len(self)))]
         if not -len(self) <= i < len(self):
@@ -103,7 +103,7 @@ class Texts(Sequence):
 
 # %% ../../nbs/25_data.teacher.ipynb #b6a5f22b
 def text_key(text: str) -> bytes:
-    "What two doubles share; empty of a text that is none."
+    "What duplicates have in common; empty for a text without letters and digits."
     letters = re.sub(r"[\W_]+", "", text.casefold())
     return letters and hashlib.blake2b(letters.encode(), digest_size=8).digest()
 
@@ -111,20 +111,20 @@ def text_key(text: str) -> bytes:
 def gather_texts(
     sources: Iterable[Iterable[str]],
     note: str = "",  # what they are
-    banned: Iterable[str] = (),  # texts that may not be among them
-    limit: int = 0,  # of the texts of each source, the first so many; 0: all
+    banned: Iterable[str] = (),  # texts that are excluded
+    limit: int = 0,  # most texts of each source, its first ones; 0: all
     most: int = LARGE,  # bytes in memory
 ) -> Texts:
-    "Texts without doubles."
+    "Texts without duplicates."
     seen = {text_key(text) for text in banned}
-    left, content, ends, end = Counter(), Growing(np.uint8, most), Growing(np.int64, most), 0
+    omitted, content, ends, end = Counter(), Growing(np.uint8, most), Growing(np.int64, most), 0
     for rows in sources:
         last = len(ends) + limit if limit else None
         for row in rows:
             text = " ".join(row.split())
             key = text_key(text)
             if not key or key in seen:
-                left["doubles" if key else "empty"] += 1
+                omitted["doubles" if key else "empty"] += 1
                 continue
             seen.add(key)
             end += content.add(np.frombuffer(text.encode(), np.uint8))
@@ -132,15 +132,15 @@ def gather_texts(
             if len(ends) == last:
                 break
     ends = ends.array()
-    counts = "".join(f", {count:,} {what} left out" for what, count in left.items())
+    counts = "".join(f", {count:,} {kind} left out" for kind, count in omitted.items())
     return Texts(content.array(), ends, f"{len(ends):,} texts of {note}{counts}" if note else "")
 
 # %% ../../nbs/25_data.teacher.ipynb #30348c79
 def split_texts(
     texts: Texts,
-    share: float,  # that is held out
+    share: float,  # fraction that is held out
     most: int = LARGE,  # bytes in memory
-) -> tuple[Texts, Texts]:  # what stays; what is held out
+) -> tuple[Texts, Texts]:  # the rest; those held out
     "Hold out some texts."
     limit = check_probability("share", share) * 2**64
     parts = [(Growing(np.uint8, most), Growing(np.int64, most)) for _ in range(2)]
@@ -150,17 +150,17 @@ def split_texts(
     if not all(len(ends) for _, ends in parts):
         raise ValueError(f"share={share}: of {len(texts)} texts {len(parts[1][1])} are held out, expected some "
                          "and not all")
-    own, held = (Texts(content.array(), ends.array(), texts.note and f"{len(ends):,} of {texts.note}")
-                 for content, ends in parts)
-    return own, held
+    rest, held = (Texts(content.array(), ends.array(), texts.note and f"{len(ends):,} of {texts.note}")
+                  for content, ends in parts)
+    return rest, held
 
 # %% ../../nbs/25_data.teacher.ipynb #5d6a045d
 def cut_pieces(
     texts: Iterable[str],
-    count: int,  # of each text of eight words and more
+    count: int,  # of each text of eight or more words
     seed: int = 0,
 ) -> Iterator[str]:
-    "Runs of four words and more, drawn out of texts."
+    "Random runs of four or more words from the texts."
     check_whole("count", count, 0)
     rng = np.random.default_rng(check_whole("seed", seed, 0))
     for words in (text.split() for text in texts):
@@ -173,7 +173,7 @@ def cut_pieces(
 SIX = "mr", "subj", "cr", "mpqa", "trec", "sst-sentences"
 
 
-def embedded_texts() -> tuple[Iterator[str], list[str]]:  # texts; what may not be among them
+def embedded_texts() -> tuple[Iterator[str], list[str]]:  # texts; those to exclude
     "The English of Python's library."
     parts = stdlib_sentences().parts
     parts = {part: [" ".join(words) for words in examples.tokens] for part, examples in parts.items()}
@@ -184,7 +184,7 @@ def embedded_texts() -> tuple[Iterator[str], list[str]]:  # texts; what may not 
             if name.split("/")[0] not in PACKAGES:
                 try:
                     yield from source_sentences(path.read_text(encoding="utf-8"))
-                except (SyntaxError, UnicodeDecodeError):  # one of another version, as lib2to3 has them
+                except (SyntaxError, UnicodeDecodeError):  # of another version of Python, as in lib2to3
                     continue
 
     def mixed(texts):
@@ -192,14 +192,14 @@ def embedded_texts() -> tuple[Iterator[str], list[str]]:  # texts; what may not 
 
     def rows():
         yield from mixed(parts["train"] + parts["valid"] + topics)
-        yield from mixed(rest())  # six seconds, which a small limit spares
+        yield from mixed(rest())  # six seconds, which a small limit saves
 
     return rows(), parts["test"]
 
 
 def published_texts(
     folder: str | Path | None = None,  # has the files; None: verified download
-) -> tuple[Iterator[str], list[str]]:  # texts; what may not be among them
+) -> tuple[Iterator[str], list[str]]:  # texts; those to exclude
     "The texts of the six sets."
     texts, banned = [], []
     for name in SIX:
@@ -215,7 +215,7 @@ def published_texts(
 
 # %% ../../nbs/25_data.teacher.ipynb #156a3286
 def text_lines(path: str | Path) -> Iterator[str]:
-    "The lines of a file, as they are read."
+    "The lines of a file, one at a time."
     with open(path, "rb") as file:
         file.seek(mark_length(file.read(4), path))
         for number, line in enumerate(file, 1):
@@ -226,8 +226,8 @@ def text_lines(path: str | Path) -> Iterator[str]:
                 raise ValueError(f"{path}, line {number}: {wrong!r} is no utf-8") from error
 
 
-def parquet_rows(path: Path) -> Iterator[tuple[str, dict]]:  # where the row stands; column -> value
-    "The rows of a Parquet file, as they are read."
+def parquet_rows(path: Path) -> Iterator[tuple[str, dict]]:  # where the row is; column -> value
+    "The rows of a Parquet file, one at a time."
     try:
         from pyarrow import ArrowInvalid, parquet
     except ImportError as error:
@@ -261,24 +261,24 @@ def load_texts(
     folder: str | Path | None = None,  # has the files of the six sets; None: verified download
     *,
     column: str = "text",  # of a table
-    limit: int = 0,  # of the texts of each source, the first so many; 0: all
+    limit: int = 0,  # most texts of each source, its first ones; 0: all
     most: int = LARGE,  # bytes in memory
 ) -> Texts:
     "Unlabelled texts, each once."
     names, rows, banned = [name.strip() for name in str(source).split(",") if name.strip()], [], []
     for name in names:
-        path, not_these = Path(name).expanduser(), []
+        path, excluded = Path(name).expanduser(), []
         if name in ("embedded", "sentences"):
-            found, not_these = embedded_texts() if name == "embedded" else published_texts(folder or None)
+            source_texts, excluded = embedded_texts() if name == "embedded" else published_texts(folder or None)
         elif path.suffix not in (".txt", ".parquet", *TABLES):
             raise ValueError(f"source={name!r}, expected embedded, sentences, or a file: .txt, .parquet, "
                              f"{', '.join(TABLES)}")
         elif not path.is_file():
             raise FileNotFoundError(f"source={name!r}: no such file")
         else:
-            found = text_lines(path) if path.suffix == ".txt" else table_texts(path, column)
-        rows.append(found)
-        banned += not_these
+            source_texts = text_lines(path) if path.suffix == ".txt" else table_texts(path, column)
+        rows.append(source_texts)
+        banned += excluded
     if not rows:
         raise ValueError(f"source={str(source)!r}, expected one or more sources")
     texts = gather_texts(rows, ", ".join(names), banned, check_whole("limit", limit), most)
@@ -293,28 +293,28 @@ MINILM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # o
 
 def unzipped(
     path: Path,
-    folder: Path,  # takes a folder of the archive's digest
+    folder: Path,  # where a folder named by the archive's digest goes
 ) -> Path:
-    "The folder that an archive was unpacked to, whole."
-    place = folder / f"{path.parent.name}-{sha256_of(path)[:16]}"
-    if not place.is_dir():
+    "The folder with the complete content of an archive."
+    target = folder / f"{path.parent.name}-{sha256_of(path)[:16]}"
+    if not target.is_dir():
         part = tempfile.mkdtemp(dir=folder)
         try:
             with zipfile.ZipFile(path) as archive:
-                archive.extractall(part)  # which leaves out .. and /
-            os.rename(part, place)
+                archive.extractall(part)  # without .. and /
+            os.rename(part, target)
         except OSError:
-            if not place.is_dir():  # or another process was first
+            if not target.is_dir():  # else another process was first
                 raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    return place
+    return target
 
 
 def packaged_teacher(
     holders: Iterable[str] = HOLDERS,  # modules
 ) -> Path | None:  # a folder of sentence-transformers
-    "MiniLM-L6 in a package that is installed."
+    "MiniLM-L6 in an installed package."
     for module in holders:
         spec = importlib.util.find_spec(module)
         for place in map(Path, spec and spec.submodule_search_locations or ()):
@@ -322,8 +322,8 @@ def packaged_teacher(
             if (place / "model.zip").is_file():
                 folder = unzipped(place / "model.zip", writable_dir())
             if (weights := folder / "model.safetensors").is_file():
-                if (found := sha256_of(weights)) != MINILM:
-                    warnings.warn(f"{module}: the weights have SHA-256 {found}, MiniLM-L6 has {MINILM}", stacklevel=3)
+                if (digest := sha256_of(weights)) != MINILM:
+                    warnings.warn(f"{module}: the weights have SHA-256 {digest}, MiniLM-L6 has {MINILM}", stacklevel=3)
                 return folder
     return None
 
@@ -332,8 +332,8 @@ NO_LOCKS = errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EI
 
 
 @contextmanager
-def claiming(path: Path):  # yields whether the file is this process's to write
-    "Claim a file without waiting; on a file system without locks it is everybody's."
+def claiming(path: Path):  # yields whether this process may write the file
+    "Claim a file without waiting; on a file system without locks every claim succeeds."
     lock = FileLock(path.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
@@ -355,52 +355,52 @@ def vectors_name(teacher, texts: Texts, dtype: str, size: int) -> str:
     "The name of the vectors' file, without an ending."
     if not (teacher.sha256 or teacher.name):
         raise ValueError("teacher has neither sha256 nor name: its vectors could be taken for another's")
-    what = [1, teacher.sha256 or teacher.name, teacher.pooling, teacher.max_length, dtype, size, texts.sha256]
+    facts = [1, teacher.sha256 or teacher.name, teacher.pooling, teacher.max_length, dtype, size, texts.sha256]
     tokenizer = hashlib.sha256(teacher.tokenizer.to_str().encode()).hexdigest()
-    digest = hashlib.sha256(json.dumps([*what, tokenizer]).encode()).hexdigest()[:24]
+    digest = hashlib.sha256(json.dumps([*facts, tokenizer]).encode()).hexdigest()[:24]
     return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', teacher.name)[:40].strip('-')}-{digest}".lstrip("-")
 
 # %% ../../nbs/25_data.teacher.ipynb #d2f53f5f
 def teacher_vectors(
-    teacher: Any,  # `Teacher` of 17a_models.distill, or what encodes and has its fields
+    teacher: Any,  # `Teacher` of 17a_models.distill, or any object with its fields and `encode`
     texts: Texts | Sequence[str],
-    folder: str | Path | None = None,  # takes the file; None: the cache folder
+    folder: str | Path | None = None,  # of the file; None: the cache folder
     *,
     dtype: str = "float32",  # or "float16", half the disk
     size: int = 512,  # texts of a piece
     batch_size: int = 32,  # texts that the teacher reads together
     progress: bool = True,
 ) -> np.ndarray:  # (texts, d), of length 1, memory-mapped; zeros for a text without tokens
-    "What a teacher makes of each text: computed once."
+    "A teacher's vector of each text, computed once."
     if not isinstance(texts, Texts):
         texts = plain_texts(texts)
     check_choice("dtype", dtype, ("float32", "float16")), check_whole("size", size, 1)
     if not len(texts):
         raise ValueError("texts: there are none, expected some")
     folder = writable_dir(folder) / "vectors"
-    whole = folder / f"{vectors_name(teacher, texts, dtype, size)}.npy"
-    parts = [whole.with_suffix("") / f"{i:06}.npy" for i in range(-(-len(texts) // size))]
-    line, start = Progress(None if progress and not whole.exists() else "off"), time.monotonic()
+    path = folder / f"{vectors_name(teacher, texts, dtype, size)}.npy"
+    parts = [path.with_suffix("") / f"{i:06}.npy" for i in range(-(-len(texts) // size))]
+    line, start = Progress(None if progress and not path.exists() else "off"), time.monotonic()
     missing = None
-    while not whole.exists():
+    while not path.exists():
         before, missing = missing, [i for i, part in enumerate(parts) if not part.exists()]
         if missing == before:
-            time.sleep(0.05)  # others are at them
+            time.sleep(0.05)  # other processes work on them
         for i in missing:
-            if not whole.exists():
+            if not path.exists():
                 write_piece(teacher, texts[i * size : (i + 1) * size], parts[i], dtype, batch_size, i * size)
             if line.due():
                 done = min(size * sum(part.exists() for part in parts), len(texts))
                 line.show(f"{teacher.name}: {done:,} of {len(texts):,} texts, {time.monotonic() - start:.0f} s")
         if not missing:
-            join_pieces(parts, whole, len(texts))
+            join_pieces(parts, path, len(texts))
     line.close()
-    shutil.rmtree(whole.with_suffix(""), ignore_errors=True)
-    return np.load(whole, mmap_mode="c")  # nothing is written, but PyTorch warns of arrays that cannot be
+    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    return np.load(path, mmap_mode="c")  # nothing is written, but PyTorch warns of read-only arrays
 
 
 def plain_texts(texts: Iterable[str]) -> Texts:
-    "Texts as they are, doubles and all."
+    "Texts unchanged, duplicates included."
     rows = [check_text("texts", text).encode() for text in texts]
     ends = np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)))
     return Texts(np.frombuffer(bytearray(b"".join(rows)), np.uint8), ends)
@@ -416,8 +416,8 @@ def write_piece(
 ):
     "The vectors of some texts as a file, unless another process has claimed it."
     path.parent.mkdir(parents=True, exist_ok=True)
-    with claiming(path) as mine:
-        if not mine or path.exists():
+    with claiming(path) as claimed_here:
+        if not claimed_here or path.exists():
             return
         vectors = teacher.encode(texts, batch_size=batch_size)
         if not (finite := np.isfinite(vectors).all(1)).all():
@@ -432,7 +432,7 @@ def join_pieces(
     whole: Path,
     count: int,  # of rows
 ):
-    "One file of all pieces."
+    "Join all pieces into one file."
     with claimed(whole) as part:
         if whole.exists():  # another process was first
             return
@@ -448,19 +448,19 @@ def join_pieces(
 
 # %% ../../nbs/25_data.teacher.ipynb #756cdf87
 def text_ids(
-    model,  # with `token_ids`, as `StaticModel` and `SentenceEncoder` have it
+    model,  # with `token_ids`, as in `StaticModel` and `SentenceEncoder`
     texts: Iterable[str],
-    filler: int | None = None,  # what stands for a text without tokens; None: nothing
+    filler: int | None = None,  # id for a text without tokens; None: no id
     most: int = LARGE,  # bytes in memory
 ) -> tuple[np.ndarray, np.ndarray]:  # ids in a row; ends: those of text i are ids[ends[i - 1] : ends[i]]
-    "The tokens of texts of any number."
+    "The token ids of any number of texts."
     ids, ends = Growing(np.int64, most), Growing(np.int64, most)
     texts = iter(texts)
     while piece := [*islice(texts, 8192)]:
-        own, at = model.token_ids(piece)
-        lengths = np.diff(at, prepend=0)
+        piece_ids, piece_ends = model.token_ids(piece)
+        lengths = np.diff(piece_ends, prepend=0)
         if filler is not None and not lengths.all():
-            own = np.insert(own, at[lengths == 0], filler)
-            at = np.cumsum(np.maximum(lengths, 1))
-        ends.add(at + len(ids)), ids.add(own)
+            piece_ids = np.insert(piece_ids, piece_ends[lengths == 0], filler)
+            piece_ends = np.cumsum(np.maximum(lengths, 1))
+        ends.add(piece_ends + len(ids)), ids.add(piece_ids)
     return ids.array(), ends.array()
