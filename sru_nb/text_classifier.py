@@ -56,7 +56,7 @@ def read_texts(
     X: Any,  # strings
     name: str = "X",  # for messages
 ) -> list[str]:
-    "Texts as a list, refused if one is no string."
+    "Texts as a list; anything but strings is refused."
     X = np.asarray(X) if hasattr(X, "__array__") else X
     if isinstance(X, (str, bytes, Mapping, set, frozenset)) or not hasattr(X, "__iter__"):
         raise TypeError(f"{name} is {str(X)[:40]!r}, of type {type(X).__name__}; expected a list of strings")
@@ -74,8 +74,8 @@ def read_texts(
 PLAIN_TYPES = (("b", (bool, np.bool_)), ("i", Integral), ("f", Real), ("U", str))
 
 
-def label_column(values: Any, name: str) -> np.ndarray:  # (n,); of objects unless all are of one plain type
-    "Labels as an array in which no label has become another."
+def label_column(values: Any, name: str) -> np.ndarray:  # (n,); of objects unless all have one plain type
+    "Labels as an array, without changing any label."
     kinds = set()
     for i, value in enumerate(values):
         missing = value is None or type(value).__name__ in ("NAType", "NaTType")
@@ -91,7 +91,7 @@ def label_column(values: Any, name: str) -> np.ndarray:  # (n,); of objects unle
 
 
 def distinct_labels(column: np.ndarray, name: str) -> np.ndarray:
-    "Each label once, in order."
+    "Each label once, sorted."
     if column.dtype != object:
         return np.unique(column)
     try:
@@ -107,9 +107,9 @@ def distinct_labels(column: np.ndarray, name: str) -> np.ndarray:
 def label_rows(
     y: Any,  # labels of texts
     name: str,  # for messages
-    kind: str | None = None,  # that of the training, where `y` could be of two
+    kind: str | None = None,  # that of the training, where `y` is ambiguous
 ) -> tuple[str, Any]:  # kind; a column, lists of labels, or (n, C) of 0 and 1
-    "What `y` is, by the table above."
+    "The kind of `y`, by the table above, and its rows."
     if y is None:
         raise ValueError(f"{name} is None: requires y to be passed, but the target y is None")
     y = y.toarray() if hasattr(y, "toarray") else np.asarray(y) if hasattr(y, "__array__") else y
@@ -139,14 +139,14 @@ def label_rows(
 # %% ../nbs/50_text_classifier.ipynb #b31a1d5c
 @dataclass(frozen=True, eq=False)
 class Labels:
-    "The classes of a training, and the way between labels and numbers."
+    "The classes of a fit, and the conversion between labels and indices."
 
     kind: str  # "single", "sets" or "indicator"
     values: np.ndarray  # (C,): the classes
 
     @classmethod
     def of(cls, y: Any, name: str = "y") -> "Labels":
-        "The labels of a training."
+        "The labels of a fit."
         kind, rows = label_rows(y, name)
         if kind == "indicator":
             return cls(kind, np.arange(rows.shape[1]))
@@ -160,11 +160,11 @@ class Labels:
 # %% ../nbs/50_text_classifier.ipynb #4b81e249
 @patch
 def encode(self: Labels, y: Any, name: str = "y") -> np.ndarray:  # (n,) int64, or (n, C) float32
-    "The numbers of labels."
+    "The indices of labels."
     kind, rows = label_rows(y, name, self.kind)
     if kind != self.kind or kind == "indicator" and rows.shape[1] != len(self.values):
-        what = f"of {rows.shape[1]} columns" if kind == "indicator" else f"of the kind {kind!r}"
-        raise ValueError(f"{name} is {what}, expected {self.kind!r} with {len(self.values)} classes, as fitted")
+        form = f"of {rows.shape[1]} columns" if kind == "indicator" else f"of the kind {kind!r}"
+        raise ValueError(f"{name} is {form}, expected {self.kind!r} with {len(self.values)} classes, as fitted")
     if kind == "indicator":
         return rows
     number = {label: i for i, label in enumerate(self.values.tolist())}
@@ -180,7 +180,7 @@ def encode(self: Labels, y: Any, name: str = "y") -> np.ndarray:  # (n,) int64, 
 
 @patch
 def decode(self: Labels, codes: np.ndarray) -> np.ndarray:  # as `encode` returns them
-    "The labels of numbers."
+    "The labels of indices."
     if self.kind == "single":
         return self.values[codes]
     if self.kind == "indicator":
@@ -193,7 +193,7 @@ def hold_out(
     fraction: float,
     generator: np.random.Generator,
 ) -> np.ndarray:  # (n,) bool: true where held out
-    "A stratified part of the samples, at least one and never the only one of its class."
+    "A stratified choice of samples, at least one and never the only one of its class."
     if codes.ndim == 2:
         codes = np.where(codes > 0, codes.sum(0), np.inf).argmin(1) + codes.shape[1] * (codes.sum(1) == 0)
     order = generator.permutation(len(codes))
@@ -209,9 +209,9 @@ def hold_out(
 
 # %% ../nbs/50_text_classifier.ipynb #dcde6114
 def class_weights(
-    weights: str | Mapping | None,  # None, "balanced", or class -> weight; a class that is not named has 1
+    weights: str | Mapping | None,  # None, "balanced", or class -> weight; 1 for other classes
     labels: Labels,
-    codes: np.ndarray,  # of the training
+    codes: np.ndarray,  # of the training texts
 ) -> torch.Tensor | None:  # (C,) float32
     "The weight of each class in the loss."
     if weights is None:
@@ -219,16 +219,16 @@ def class_weights(
     if isinstance(weights, str) and weights == "balanced":
         if codes.ndim == 1:
             return torch.tensor(compute_class_weight("balanced", classes=np.unique(codes), y=codes)).float()
-        has = codes.sum(0)
-        return torch.tensor(np.where((has > 0) & (has < len(codes)), (len(codes) - has) / has.clip(1), 1.0)).float()
+        counts, n = codes.sum(0), len(codes)
+        return torch.tensor(np.where((counts > 0) & (counts < n), (n - counts) / counts.clip(1), 1.0)).float()
     if not isinstance(weights, Mapping):
         raise ValueError(f"class_weight={weights!r}, expected None, 'balanced' or a dictionary of class and weight")
-    known = labels.values.tolist()
+    classes = labels.values.tolist()
     for label, weight in weights.items():
-        if label not in known:
-            raise ValueError(f"class_weight names the class {label!r}, expected some of {known}")
+        if label not in classes:
+            raise ValueError(f"class_weight names the class {label!r}, expected some of {classes}")
         check_finite(**{f"class_weight[{label!r}]": weight})
-    return torch.tensor([float(weights.get(label, 1.0)) for label in known])
+    return torch.tensor([float(weights.get(label, 1.0)) for label in classes])
 
 # %% ../nbs/50_text_classifier.ipynb #ad27014e
 @torch.no_grad()
@@ -238,7 +238,7 @@ def move_means(
     average: float,  # decay, shorter at first, as in the trainer
     done: int,  # steps before this one
 ) -> int:  # steps
-    "Take the weights of another step into their averages."
+    "Update the averages with the weights after another step."
     for mean, weight in zip(means or (), weights):
         mean.lerp_(weight, 1 - min(average, (1 + done) / (10 + done)) if done else 1.0)
     return done + 1
@@ -246,39 +246,39 @@ def move_means(
 
 @contextmanager
 def holding(weights: Sequence[torch.Tensor], values: Sequence[torch.Tensor] | None) -> Iterator[None]:
-    "Within it weights have other values, if there are any."
-    own = [weight.detach().clone() for weight in weights] if values else []
+    "Within the context the weights have other values, if given."
+    saved = [weight.detach().clone() for weight in weights] if values else []
     with torch.no_grad():
         [weight.copy_(value) for weight, value in zip(weights, values or ())]
     try:
         yield
     finally:
         with torch.no_grad():
-            [weight.copy_(value) for weight, value in zip(weights, own)]
+            [weight.copy_(value) for weight, value in zip(weights, saved)]
 
 # %% ../nbs/50_text_classifier.ipynb #2336ce98
 def train_epochs(
-    model: torch.nn.Module,  # on its device; holds the best weights afterwards, without `evaluate` the last
+    model: torch.nn.Module,  # on its device; ends with the best weights, without `evaluate` with the last
     batches: Batches,
     loss: Callable,  # (model, batch) -> (mean loss, _, number of samples)
-    evaluate: Callable | None = None,  # model -> its values by name, the first two the higher the better
+    evaluate: Callable | None = None,  # model -> its scores by name; the first two decide, higher is better
     *,
     epochs: int,
     learning_rate: float = 1e-3,  # of Adam
     optimizer: torch.optim.Optimizer | None = None,  # None: Adam
     schedule: Callable[[int], float] | None = None,  # step from 1 -> multiplier of the learning rate; None: 1
     clip_norm: float = math.inf,  # largest norm of the gradients
-    average: float = 0.0,  # decay of a moving average of the weights, shorter at first, which is then kept; 0: none
+    average: float = 0.0,  # decay, lower at first, of a moving average of the weights to be kept; 0: none
     patience: int = 0,  # epochs without a new best after which to stop; 0: no limit
     deadline: float = math.inf,  # by time.monotonic()
     report: Callable[[dict], None] = lambda record: None,  # called after every epoch
-) -> list[dict]:  # of each epoch: epoch, steps, seconds, loss and what `evaluate` returned; best: whether it is kept
-    "Train, stop early, keep the best."
+) -> list[dict]:  # of each epoch: epoch, steps, seconds, loss and the scores of `evaluate`; best: whether it is kept
+    "Train, stop early, keep the best weights."
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer, history, best = optimizer or torch.optim.Adam(trained, learning_rate), [], None
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: schedule(done + 1) if schedule else 1.0)
     start, means, done = time.monotonic(), [p.detach().clone() for p in trained] if average else None, 0
-    pace = took = 0.0  # seconds of the last step and of the last evaluation: the next ones are to end in time
+    pace = took = 0.0  # seconds of the last step and the last evaluation: the next must end in time
     for epoch in range(1, epochs + 1):
         total, count, steps = 0.0, 0, 0
         model.train()
@@ -332,14 +332,14 @@ def held_out_values(
         score = ((logits.argmax(-1) == codes) * weights).sum() / weights.sum().clamp(min=1e-30)
     else:
         chosen = logits.sigmoid() >= threshold
-        both, each = (((a * sample_weight[:, None]).sum()) for a in (chosen * codes, chosen + codes))
-        score = 2 * both / each.clamp(min=1e-30)
+        both, total = ((counts * sample_weight[:, None]).sum() for counts in (chosen * codes, chosen + codes))
+        score = 2 * both / total.clamp(min=1e-30)
     loss = label_loss(logits, codes, sample_weight=sample_weight, **options)
     return {"validation_score": score.item(), "minus_validation_loss": -loss.item()}
 
 
 def _print_epoch(record: dict):  # of `train_epochs`
-    "The line of an epoch, for `verbose`."
+    "Print the line of an epoch, for `verbose`."
     line = "epoch {epoch:3}  {seconds:7.1f} s  loss {loss:.4f}".format(**record)
     if "validation_score" in record:
         line += "  held out: score {validation_score:.4f}, loss {:.4f}{}".format(
@@ -348,7 +348,7 @@ def _print_epoch(record: dict):  # of `train_epochs`
 
 # %% ../nbs/50_text_classifier.ipynb #406c1e11
 def mapping_vectors(vectors: Mapping) -> Vectors:
-    "Word vectors of a dictionary of word and vector."
+    "Word vectors from a dictionary of word and vector."
     if not vectors:
         raise ValueError("vectors is empty, expected a dictionary of word and vector")
     rows = [np.asarray(row, np.float32) for row in vectors.values()]
@@ -365,7 +365,7 @@ def build_classifier(
     texts: list[str],  # that are trained on
     seed: int,
 ) -> tuple[Vocabulary, SentenceClassifier]:
-    "The vocabulary of texts, and a model that is not trained yet."
+    "The vocabulary of texts, and an untrained model."
     words, vectors = Vocabulary.of((tokenize(text, p.tokens) for text in texts), p.min_count), None
     if isinstance(p.vectors, Mapping):
         vectors = mapping_vectors(p.vectors)
@@ -382,12 +382,12 @@ def build_classifier(
 
 
 def encode_texts(words: Vocabulary, texts: list[str], tokens: str, max_length: int | None) -> Encoded:
-    "Texts as numbers, each with the label 0."
+    "Texts as word ids, each with the label 0."
     return encode(words, Examples([tokenize(text, tokens) for text in texts], [0] * len(texts)), max_length)
 
 # %% ../nbs/50_text_classifier.ipynb #dd8f1982
 def is_own(encoder: Any) -> bool:
-    "Whether this is a sentence encoder, and not the name of a network."
+    "Whether this is a sentence encoder rather than the name of a network."
     if not isinstance(encoder, str):
         return True
     if encoder not in ENCODERS and "/" not in encoder and not Path(encoder).is_dir():
@@ -401,14 +401,14 @@ def build_on_encoder(
     classes: int,  # C
     texts: list[str],  # that are trained on
 ) -> EncoderClassifier:
-    "A classifier on a sentence encoder, not trained yet."
+    "An untrained classifier on a sentence encoder."
     if p.vectors is not None:
         raise ValueError("vectors is given, but the encoder has token vectors of its own; expected None")
-    encoder, more = load_encoder(p.encoder), dict(p.model_options or {})
+    encoder, model_options = load_encoder(p.encoder), dict(p.model_options or {})
     if p.max_length is not None:
-        more["changes"] = {**more.get("changes", {}), "max_length": p.max_length}
+        model_options["changes"] = {**model_options.get("changes", {}), "max_length": p.max_length}
     options = {"normalize": encoder.normalize and not p.tune_encoder, "dropout": p.dropout,
-               "head_layers": p.head_layers, "token_dropout": p.token_dropout} | more
+               "head_layers": p.head_layers, "token_dropout": p.token_dropout} | model_options
     sample = encoder.encode(texts[:: -(-len(texts) // 1000)], max_length=p.max_length, normalize=options["normalize"])
     size = float(np.sqrt(np.square(sample).mean()))
     return EncoderClassifier.of(encoder, classes, **{"scale": 1 / size if size else 1.0} | options)
@@ -418,7 +418,7 @@ class NetworkEstimator(BaseEstimator):
     "An estimator with a network `model_` and a parameter `device`."
 
     def find_device(self) -> torch.device:
-        "Where to compute."
+        "The device to compute on."
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         device = torch.device(self.device)
@@ -427,7 +427,7 @@ class NetworkEstimator(BaseEstimator):
         return device
 
     def __getstate__(self) -> dict:
-        "What pickle, and so joblib, keeps: a model on a GPU as one on the CPU."
+        "The state for pickle, and so joblib, with the model on the CPU."
         state = dict(super().__getstate__())
         if "model_" in state and next(self.model_.parameters()).is_cuda:
             state["model_"] = copy.deepcopy(self.model_).cpu()
@@ -443,32 +443,32 @@ class TextClassifier(ClassifierMixin, NetworkEstimator):
         num_layers: int = 2,
         hidden_size: int = 128,  # units per direction
         embedding_size: int | None = None,  # None: that of the vectors; without vectors 100
-        dropout: float | None = None,  # None: 0.5, on the vectors of a sentence encoder that stay 0
+        dropout: float | None = None,  # None: 0.5, or 0 on a sentence encoder that is not tuned
         pooling: str | None = "max",  # "last", "max", "mean" or "attention"
         bidirectional: bool = True,
         model_options: dict | None = None,  # further arguments of `SentenceClassifier` or `EncoderClassifier`
         vectors: str | Path | Mapping | None = None,  # a file of word vectors, or word -> vector
         tune_embeddings: bool | None = None,  # train the word vectors; None: only where none are given
-        tune_encoder: bool = True,  # train a sentence encoder too; False: its vectors stay, the head alone is trained
+        tune_encoder: bool = True,  # train a sentence encoder too; False: the head alone is trained
         head_layers: int = 1,  # linear layers on the vectors of a sentence encoder
         token_dropout: float = 0.0,  # of whole tokens of a sentence encoder, in training
-        tokens: str = "words",  # how texts are cut, as in `tokenize`: "words", "sane", "original", "split"
-        min_count: int = 1,  # words that occur more rarely count as unknown
-        max_length: int | None = None,  # words or tokens; what is beyond is not read. None: all, or the encoder's own
+        tokens: str = "words",  # how texts are split, as in `tokenize`: "words", "sane", "original", "split"
+        min_count: int = 1,  # words that occur less often count as unknown
+        max_length: int | None = None,  # words or tokens that are read; None: all, or the encoder's own
         epochs: int = 30,  # at most
         batch_size: int = 32,
         learning_rate: float = 1e-3,
-        network_rate: float = 1.0,  # times it: of all but the head and the word or token vectors
-        embedding_rate: float | None = None,  # times it: of these vectors. None: 1, of a sentence encoder 0.25
+        network_rate: float = 1.0,  # factor on it, for all but the head and the word or token vectors
+        embedding_rate: float | None = None,  # factor for these vectors; None: 1, for a sentence encoder 0.25
         max_seconds: float | None = None,  # of the whole fit; None: no limit
-        validation_fraction: float = 0.1,  # held out, to stop early and to keep the best epoch; 0: train all epochs
+        validation_fraction: float = 0.1,  # held out, to stop early and select the best epoch; 0: train all epochs
         patience: int = 5,  # epochs without a new best after which to stop; 0: no limit
         class_weight: str | Mapping | None = None,  # None, "balanced", or class -> weight
         label_smoothing: float = 0.0,
         adversarial: float = 0.0,  # how far texts are moved against the model in training; 1: the length of a vector
-        average: float = 0.0,  # decay of a moving average of the weights, which is what is kept; 0: none
+        average: float = 0.0,  # decay of a moving average of the weights, which is kept; 0: none
         threshold: float = 0.5,  # of a label's probability, where a text may have several
-        random_state: int | np.random.RandomState | None = 0,  # None: another result each time
+        random_state: int | np.random.RandomState | None = 0,  # None: a different result each time
         device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
         verbose: int = 0,  # 1: a line for each epoch
     ):
@@ -482,7 +482,7 @@ class TextClassifier(ClassifierMixin, NetworkEstimator):
         y,  # n labels, or sets of labels
         X_val=None,  # texts to stop early by; None: a part of X
         y_val=None,
-        sample_weight=None,  # (n,) numbers of at least 0: how much each text of X counts; 0: as if it were not there
+        sample_weight=None,  # (n,) numbers of at least 0: how much each text of X counts; 0: it is left out
     ) -> "TextClassifier":
         "Train from the beginning."
         self.__dict__ |= self.train(X, y, X_val, y_val, sample_weight)
@@ -495,14 +495,14 @@ class TextClassifier(ClassifierMixin, NetworkEstimator):
         device: str = "auto",
         **options,  # of `SentenceClassifier.from_pretrained`: revision, token, ...
     ) -> "TextClassifier":
-        "A fitted classifier, as it was saved."
+        "Load a saved classifier."
         model = saved_class(folder_or_repo, **options).from_pretrained(folder_or_repo, **options)
         return _restore(cls, model, str(folder_or_repo), device)
 
 # %% ../nbs/50_text_classifier.ipynb #061ee4d2
 @patch
-def check_parameters(self: TextClassifier) -> SimpleNamespace:  # NumPy's numbers, as a grid has them, become Python's
-    "The parameters, if each is in its range."
+def check_parameters(self: TextClassifier) -> SimpleNamespace:  # NumPy's numbers, as in a grid, become Python's
+    "The parameters, each checked to be in its range."
     values = {name: value.item() if isinstance(value, np.generic) else value
               for name, value in self.get_params(deep=False).items()}
     for name in ("min_count", "epochs", "batch_size", "max_length", "embedding_size", "patience",
@@ -530,7 +530,7 @@ def __sklearn_tags__(self: TextClassifier):
 
 # %% ../nbs/50_text_classifier.ipynb #6762dc2b
 def encode_pair(labels: Labels, X: Any, y: Any, suffix: str = "") -> tuple[list[str], np.ndarray]:
-    "Texts and the numbers of their labels; messages name them X and y, with the suffix."
+    "Texts and the indices of their labels; messages name them X and y, with the suffix."
     texts, codes = read_texts(X, f"X{suffix}"), labels.encode(y, f"y{suffix}")
     if len(codes) != len(texts):
         raise ValueError(f"X{suffix} has {len(texts)} texts and y{suffix} has {len(codes)} labels, expected as many")
@@ -545,7 +545,7 @@ def check_sample_weight(
     sample_weight: Any,  # numbers; None: 1 each
     count: int,  # of the texts
 ) -> np.ndarray:  # (n,) float32
-    "The weights of texts, refused unless they are finite, not below 0, and not all 0."
+    "The weights of texts, refused unless they are finite, at least 0, and not all 0."
     if sample_weight is None:
         return np.ones(count, np.float32)
     weights = np.asarray(sample_weight, np.float64)
@@ -561,7 +561,7 @@ def check_sample_weight(
 
 
 def _counted_texts(labels: Labels, X: Any, y: Any, sample_weight: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
-    "The texts of a weight above 0, the numbers of their labels, and their weights, whose mean is 1."
+    "The texts of a weight above 0, the indices of their labels, and their weights, scaled to mean 1."
     texts, codes = encode_pair(labels, X, y)
     weights = check_sample_weight(sample_weight, len(texts))
     texts, codes = [text for text, weight in zip(texts, weights) if weight], codes[weights > 0]
@@ -569,12 +569,12 @@ def _counted_texts(labels: Labels, X: Any, y: Any, sample_weight: Any) -> tuple[
 
 # %% ../nbs/50_text_classifier.ipynb #f684303c
 def place_batches(
-    take: Callable,  # places (B,) -> two tensors, as a model takes them
+    take: Callable,  # indices (B,) -> two tensors, as a model takes them
     lengths: np.ndarray,  # (n,) of the texts
     batch_size: int,
     seed: int | None = None,  # of the order; None: by length, always the same
-) -> ResumableBatches:  # of the two tensors and the places
-    "Batches of texts that are known by their places."
+) -> ResumableBatches:  # of the two tensors and the indices
+    "Batches of texts that are given by their indices."
     order = PooledOrder(lengths, batch_size, seed)
     return ResumableBatches(order, lambda rows: (*take(rows), torch.from_numpy(rows)),
                             {"batch_size": batch_size, "seed": seed, "texts": len(lengths)})
@@ -582,8 +582,8 @@ def place_batches(
 
 def vectors_at(
     vectors: np.ndarray,  # (n, k)
-) -> Callable:  # for `place_batches`: vectors (B, k), and a mask that nobody needs
-    "How batches of vectors are taken."
+) -> Callable:  # for `place_batches`: vectors (B, k), and an unused mask
+    "A function that returns the vectors at given indices."
     return lambda rows: (torch.from_numpy(vectors[rows]), torch.zeros(len(rows), 0, dtype=torch.bool))
 
 # %% ../nbs/50_text_classifier.ipynb #848f00c4
@@ -593,13 +593,13 @@ def prepare(
     classes: int,  # C
     seed: int,
     device: torch.device,
-    stack: ExitStack,  # of the fit: what is undone when it ends
+    stack: ExitStack,  # of the fit: undoes changes when it ends
 ) -> SimpleNamespace:  # model, trained (it, or a part), batches of each part, optimizer, loss, words, reading
-    "What a fit trains, and on what; a batch ends with the places of its texts."
-    own = is_own(p.encoder)
-    defaults = {"dropout": 0.0 if own and not p.tune_encoder else 0.5, "embedding_rate": 0.25 if own else 1.0}
+    "What a fit trains, and on what; a batch ends with the indices of its texts."
+    custom = is_own(p.encoder)
+    defaults = {"dropout": 0.0 if custom and not p.tune_encoder else 0.5, "embedding_rate": 0.25 if custom else 1.0}
     p = SimpleNamespace(**vars(p) | {name: value for name, value in defaults.items() if vars(p)[name] is None})
-    if own:
+    if custom:
         return prepare_encoder(p, texts, classes, seed, device, stack)
     words, model = build_classifier(p, classes, texts[0], seed)
     encoded = [replace(encode_texts(words, part, p.tokens, p.max_length), labels=np.arange(len(part)))
@@ -643,7 +643,7 @@ def prepare_encoder(p, texts, classes, seed, device, stack) -> SimpleNamespace: 
 # %% ../nbs/50_text_classifier.ipynb #b3a861a6
 @patch
 def divide(self: TextClassifier, p, labels, seed, X, y, X_val, y_val, sample_weight) -> list[tuple]:
-    "The parts of a fit, each (texts, codes, weights): what is trained on, and what is held out, if anything is."
+    "The parts of a fit, each (texts, codes, weights): the training texts, and those held out, if any."
     if (X_val is None) != (y_val is None):
         raise ValueError("one of X_val and y_val is None, expected both or none of them")
     texts, codes, weights = _counted_texts(labels, X, y, sample_weight)
@@ -659,7 +659,7 @@ def divide(self: TextClassifier, p, labels, seed, X, y, X_val, y_val, sample_wei
 
 @patch
 def train(self: TextClassifier, X, y, X_val=None, y_val=None, sample_weight=None) -> dict[str, Any]:
-    "What `fit` sets."
+    "The attributes that `fit` sets."
     start, p, device = time.monotonic(), self.check_parameters(), self.find_device()
     texts, labels = read_texts(X), Labels.of(y)
     seed = int(check_random_state(p.random_state).randint(2**31 - 1))
@@ -707,14 +707,14 @@ def predict_proba(self: TextClassifier, X) -> np.ndarray:  # (n, C) float32, col
 
 @patch
 def predict_log_proba(self: TextClassifier, X) -> np.ndarray:  # (n, C) float32
-    "The logarithm of `predict_proba`, exact where a probability is too small for a number."
+    "The logarithm of `predict_proba`, exact even where a probability underflows."
     logits = self.logits(X)
     return (logits.log_softmax(-1) if self.labels_.kind == "single" else F.logsigmoid(logits)).numpy()
 
 # %% ../nbs/50_text_classifier.ipynb #eb2ca8f6
 @patch
 def predict_codes(self: TextClassifier, X) -> np.ndarray:  # (n,) int64, or (n, C) of 0 and 1
-    "The numbers of the predicted labels."
+    "The indices of the predicted labels."
     probabilities = self.predict_proba(X)
     if self.labels_.kind == "single":
         return probabilities.argmax(-1)
@@ -722,15 +722,15 @@ def predict_codes(self: TextClassifier, X) -> np.ndarray:  # (n,) int64, or (n, 
 
 
 @patch
-def predict(self: TextClassifier, X) -> np.ndarray:  # labels, as the table above has them
+def predict(self: TextClassifier, X) -> np.ndarray:  # labels, as in the table above
     "The labels of texts."
-    codes = self.predict_codes(X)  # refuses a classifier that is not fitted
+    codes = self.predict_codes(X)  # raises if the classifier is not fitted
     return self.labels_.decode(codes)
 
 
 @patch
 def word_weights(self: TextClassifier, X) -> list[list[tuple[str, float]]]:
-    "For each text its words, and how much of the text's vector comes from each."
+    "The words of each text, and how much of its vector comes from each."
     check_is_fitted(self, "model_")
     if isinstance(self.model_, EncoderClassifier):
         raise ValueError("word_weights: the vectors of a sentence encoder are no weighted mean of words; expected a "
@@ -745,7 +745,7 @@ def word_weights(self: TextClassifier, X) -> list[list[tuple[str, float]]]:
 # %% ../nbs/50_text_classifier.ipynb #985bdb17
 @patch
 def compare(self: TextClassifier, X, y) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    "The numbers of the labels, those of the predictions, and for each text whether they are equal."
+    "The indices of the labels, those of the predictions, and for each text whether they are equal."
     predicted, codes = self.predict_codes(X), self.labels_.encode(y)
     if len(predicted) != len(codes):
         raise ValueError(f"X has {len(predicted)} texts and y has {len(codes)} labels, expected as many")
@@ -760,7 +760,7 @@ def score(self: TextClassifier, X, y, sample_weight=None) -> float:
 
 @patch
 def evaluate(self: TextClassifier, X, y) -> dict:  # accuracy, macro_f1, for sets micro_f1; classes: label -> figures
-    "Accuracy; precision, recall and F1 of every class. A label that the training did not have counts as an error."
+    "Accuracy; precision, recall and F1 of every class. A label that was not in training counts as an error."
     codes, predicted, correct = self.compare(X, y)
     codes, options = np.nan_to_num(codes).astype(int), {"zero_division": 0, "labels": list(range(len(self.classes_)))}
     figures = precision_recall_fscore_support(codes, predicted, **options)
@@ -774,20 +774,20 @@ def evaluate(self: TextClassifier, X, y) -> dict:  # accuracy, macro_f1, for set
 
 # %% ../nbs/50_text_classifier.ipynb #81710ec9
 def vocab_of(classifier: TextClassifier) -> dict:
-    "What both a folder and an ONNX file say of the texts and labels."
+    "What both a folder and an ONNX file record of the texts and labels."
     tokens, max_length = classifier._reading
     return {"tokens": tokens, "max_length": max_length, "labels": classifier.labels_.kind,
             "classes": classifier.classes_.tolist()}
 
 
 def saved_encoder(encoder: Any) -> str | None:
-    "The name, folder or repository of an encoder; None: that in the model."
+    "The name, folder or repository of an encoder; None: the one in the model."
     return None if isinstance(encoder, (StaticModel, SentenceEncoder)) else str(encoder)
 
 
 @patch
 def save(self: TextClassifier, folder: str | Path) -> Path:
-    "Write the fitted classifier as a folder, without pickle; vectors of a dictionary are in the weights only."
+    "Write the fitted classifier as a folder, without pickle; a dictionary of vectors is only in the weights."
     check_is_fitted(self, "model_")
     values = self.check_parameters().__dict__
     if isinstance(values["class_weight"], Mapping):
@@ -795,20 +795,20 @@ def save(self: TextClassifier, folder: str | Path) -> Path:
     values["vectors"] = None if isinstance(values["vectors"], Mapping) else values["vectors"] and str(values["vectors"])
     if isinstance(values["random_state"], np.random.RandomState):
         values["random_state"] = None
-    own, values["encoder"] = self.vocabulary_ is None, saved_encoder(values["encoder"])
-    words = {"kind": "tokenizer", "tokenizer": self.model_.vocab["tokenizer"]} if own else {
+    on_encoder, values["encoder"] = self.vocabulary_ is None, saved_encoder(values["encoder"])
+    words = {"kind": "tokenizer", "tokenizer": self.model_.vocab["tokenizer"]} if on_encoder else {
         "kind": "words", "symbols": ["<pad>", "<oov>", *self.vocabulary_.words]}
     return self.model_.save_pretrained(folder, vocab_of(self) | words | {
         "classes_dtype": self.classes_.dtype.str, "parameters": values, "history": self.history_})
 
 # %% ../nbs/50_text_classifier.ipynb #06be2f0b
 def unpack_vocab(vocab: dict, source: str) -> tuple[dict, dict]:
-    "The parameters, and what `fit` sets but for the model, from the vocabulary of a saved classifier."
+    "The parameters, and what `fit` sets except the model, from the vocabulary of a saved classifier."
     first = "tokenizer" if vocab.get("kind") == "tokenizer" else "symbols"
-    wanted = (first, "tokens", "max_length", "labels", "classes", "classes_dtype", "parameters", "history")
-    if missing := [name for name in wanted if name not in vocab]:
+    keys = (first, "tokens", "max_length", "labels", "classes", "classes_dtype", "parameters", "history")
+    if missing := [name for name in keys if name not in vocab]:
         raise HubError(f"{source} was not saved by a TextClassifier: vocab.json lacks {', '.join(missing)}")
-    symbols, tokens, max_length, kind, classes, dtype, parameters, history = (vocab[name] for name in wanted)
+    symbols, tokens, max_length, kind, classes, dtype, parameters, history = (vocab[name] for name in keys)
     if isinstance(parameters["class_weight"], dict):
         parameters["class_weight"] = dict(map(tuple, parameters["class_weight"]["pairs"]))
     classes = np.fromiter(classes, object) if dtype == "|O" else np.array(classes, dtype)
@@ -818,7 +818,7 @@ def unpack_vocab(vocab: dict, source: str) -> tuple[dict, dict]:
 
 
 def saved_class(folder_or_repo: str | Path, revision: str | None = None, map_location: Any = None, **options) -> type:
-    "Of which class a saved model is."
+    "The class of a saved model."
     content = file_reader(folder_or_repo, revision, **options)(CONFIG)
     try:
         name = json.loads(content)[LIBRARY]["class"]
@@ -852,10 +852,10 @@ RULES = {  # of `data.sentences.TOKENS`: the steps from a text to its words, for
 
 @patch
 def for_onnx(self: TextClassifier) -> tuple[torch.nn.Module, dict, dict]:  # the network, arguments, the vocabulary
-    "What `sru_nb.onnx.export_onnx` takes."
+    "The arguments for `sru_nb.onnx.export_onnx`."
     check_is_fitted(self, "model_")
     words = self.model_.vocab if self.vocabulary_ is None else {}
     reading = {"tokenizer": words["tokenizer"]} if words else {
         "rule": RULES[self._reading[0]], "ids": self.vocabulary_.ids}
-    known = vocab_of(self) | reading | {"threshold": self.threshold}
-    return *self.model_.for_onnx()[:2], known
+    vocab = vocab_of(self) | reading | {"threshold": self.threshold}
+    return *self.model_.for_onnx()[:2], vocab

@@ -31,7 +31,7 @@ def reviews(size, seed=0):
 
 
 def small(**options):
-    "A classifier that is trained in a moment."
+    "A classifier that trains in a moment."
     return TextClassifier(**dict(num_layers=1, hidden_size=16, embedding_size=16, dropout=0.1, learning_rate=0.02,
                                  epochs=12, device="cpu") | options)
 
@@ -51,7 +51,7 @@ def static_model(size=16):
 
 
 def student_model(**options):
-    "That model with SRU beside it, untrained."
+    "That model with an untrained SRU in parallel."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return SentenceEncoder.from_static(static_model(), hidden_size=16, num_layers=1, pooling="max", **options)
@@ -117,7 +117,7 @@ from sru_nb.onnx import export_onnx
 
 
 def answers(classifier, texts, python=sys.executable):
-    "What the program says, and the classifier."
+    "The output of the program, and the probabilities of the classifier."
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "classifier.onnx")
         export_onnx(classifier, path)
@@ -127,24 +127,24 @@ def answers(classifier, texts, python=sys.executable):
 
 # %% ../nbs/50_text_classifier.ipynb #ce46d8be
 def test_the_rules_are_those_of_the_tokenizer():
-    known = {}
-    exec(reading, known)
+    scope = {}
+    exec(reading, scope)
     texts = ["It's GOOD, isn't it?", "İstanbul'da çay", "Ün e\u0301te\u0301 (ok)!", "नमस्ते", "สวัสดี", "❤\ufe0f x", ""]
     vocabulary = Vocabulary.of([tokenize(text, "words") for text in texts])
     assert set(RULES) == set(TOKENS)
     for text in texts:
         for tokens, rule in RULES.items():
-            assert known["read"](text, json.loads(json.dumps(rule))) == tokenize(text, tokens), (tokens, text)
-        numbers = [known["number"](word, vocabulary.ids) for word in tokenize(text, "cased") + tokenize(text, "words")]
+            assert scope["read"](text, json.loads(json.dumps(rule))) == tokenize(text, tokens), (tokens, text)
+        numbers = [scope["number"](word, vocabulary.ids) for word in tokenize(text, "cased") + tokenize(text, "words")]
         assert (numbers or [1]) == vocabulary.encode(tokenize(text, "cased") + tokenize(text, "words")).tolist()
 
 
 def test_a_file_answers_as_the_classifier_without_torch():
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
     X, y = reviews(20)
-    theirs, ours = answers(small(epochs=1).fit(X, y), ["", "unknown words", *X])
-    close(np.array(theirs["probabilities"]), ours.astype(float), tol=1e-5)
-    assert not theirs["torch"]
+    output, expected = answers(small(epochs=1).fit(X, y), ["", "unknown words", *X])
+    close(np.array(output["probabilities"]), expected.astype(float), tol=1e-5)
+    assert not output["torch"]
 
 # %% ../nbs/50_text_classifier.ipynb #9bcfdd7b
 import functools
@@ -280,7 +280,7 @@ def test_one_random_state_is_one_classifier_and_no_other_generator_is_touched():
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert torch.equal(torch.random.get_rng_state(), state) and np.array_equal(np.random.get_state()[1], numpy_state)
     fitted = small(epochs=2, random_state=3).fit(*reviews(80, 9))
-    assert np.array_equal(fitted.fit(X, y).predict_proba(X), first)  # it begins anew
+    assert np.array_equal(fitted.fit(X, y).predict_proba(X), first)  # it starts over
     drawn = [small(epochs=1, random_state=None).fit(X, y).predict_proba(X) for _ in range(2)]
     assert not np.array_equal(*drawn)
 
@@ -299,12 +299,12 @@ def test_a_deadline_is_kept_and_little_time_is_left(deadline, evaluation):
         clock.now += evaluation
         return {"score": clock.now, "minus_loss": 0.0}
 
-    known, real = train_epochs.__globals__, time
-    known["time"] = SimpleNamespace(monotonic=lambda: clock.now)
+    module_names, real = train_epochs.__globals__, time
+    module_names["time"] = SimpleNamespace(monotonic=lambda: clock.now)
     try:
         train_epochs(model, Batches(encoded, 2, seed=0), loss, evaluate, epochs=50, deadline=deadline)
     finally:
-        known["time"] = real
+        module_names["time"] = real
     ended = 50 * (4 + evaluation)
     assert clock.now == ended if deadline > ended else deadline - 2 - evaluation <= clock.now <= deadline
 
@@ -413,7 +413,7 @@ def test_class_weights_shift_predictions():
         fractions.append((fitted.predict(X) == "rare").mean())
     assert fractions[0] < 0.1 and fractions[1] > 0.9
     probabilities = [small(class_weight=weight, validation_fraction=0.0, epochs=1).fit(X, y).predict_proba(X)
-             for weight in ("balanced", {"rare": 5, "often": 5 / 9})]
+                     for weight in ("balanced", {"rare": 5, "often": 5 / 9})]
     close(probabilities[0], probabilities[1])
 
 
@@ -637,9 +637,9 @@ def test_an_encoder_learns_and_stays_as_it_was(tuned):
     torch.nn.init.normal_(encoder.head.weight)
     before = {name: weight.detach().clone() for name, weight in encoder.named_parameters()}
     fitted = small(encoder=encoder, tune_encoder=tuned, epochs=6).fit(X, y)
-    own = dict(fitted.model_.encoder.named_parameters())
+    copied = dict(fitted.model_.encoder.named_parameters())
     for name, weight in encoder.named_parameters():
-        assert torch.equal(weight, before[name]) and torch.equal(own[name], weight) != tuned
+        assert torch.equal(weight, before[name]) and torch.equal(copied[name], weight) != tuned
     assert not tuned or fitted.score(*reviews(300, 1)) > 0.95
     vectors = torch.from_numpy(fitted.model_.encoder.encode(X, normalize=False))
     close(fitted.predict_proba(X), fitted.model_.classify(vectors).softmax(1).detach().numpy(), tol=1e-5)
