@@ -26,14 +26,14 @@ from .basics import check_whole, file_digest, own_memory, sync, write_json
 
 
 class CheckpointError(Exception):
-    "A checkpoint that cannot be written, read or used here; the message names the file and the way on."
+    "A checkpoint that cannot be written, read or used here; the message names the file and what to do."
 
 # %% ../nbs/32_checkpoint.ipynb #e9dd716e
 def pack(
     value: Any,  # a tree
     tensors: dict,  # name -> tensor: filled here
-    name: str,  # where `value` stands, for the tensor's name and for messages
-) -> Any:  # the same tree as JSON can hold it
+    name: str,  # path of `value` in the tree, for the tensor's name and for messages
+) -> Any:  # the same tree, as JSON can hold it
     "Move the tensors of a tree into `tensors`, leaving references."
     if value is None or type(value) in (bool, int, float, str):
         return value
@@ -57,7 +57,7 @@ def pack(
 
 # %% ../nbs/32_checkpoint.ipynb #db35d928
 def unpack(value: Any, tensors: dict) -> Any:
-    "Undo `pack`: the tree from what it returned and the tensors that it filled in."
+    "Undo `pack`: the tree from its result and the tensors that it collected."
     if isinstance(value, list):
         return [unpack(item, tensors) for item in value]
     if not isinstance(value, dict):
@@ -82,7 +82,7 @@ def random_states() -> dict:  # tree of numbers and tensors
 
 
 def set_random_states(states: dict):
-    "Put the random generators back into what `random_states` returned."
+    "Restore the random generators to the states that `random_states` returned."
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])
     torch.set_rng_state(states["torch"])
@@ -101,7 +101,7 @@ def weights_of(model: torch.nn.Module) -> tuple[dict, dict]:
 
 # %% ../nbs/32_checkpoint.ipynb #1d99225e
 FILES = ("model.safetensors", "optimizer.safetensors", "state.safetensors", "state.json")
-AVERAGED = "averaged.safetensors"  # there if a moving average of the weights was saved
+AVERAGED = "averaged.safetensors"  # present if a moving average of the weights was saved
 
 
 def write_files(folder: Path, model: torch.nn.Module, optimizer, averaged: torch.nn.Module | None, state: dict):
@@ -114,7 +114,7 @@ def write_files(folder: Path, model: torch.nn.Module, optimizer, averaged: torch
         {} if averaged is None else {AVERAGED: weights_of(averaged)[0]})
     for name, tensors in parts.items():
         save_file(own_memory(tensors), folder / name, metadata=header if name in (FILES[0], AVERAGED) else None)
-        shutil.copymode(folder / "state.json", folder / name)  # safetensors lets only the owner read
+        shutil.copymode(folder / "state.json", folder / name)  # safetensors makes it readable for the owner only
         sync(folder / name)
     files = {name: {"bytes": (folder / name).stat().st_size, "sha256": file_digest(folder / name)}
              for name in (*parts, "state.json")}
@@ -134,29 +134,29 @@ def step_of(path: Path) -> int:
 
 
 def best_of(path: Path) -> int | None:
-    "The step of the best checkpoint as that at `path` knows it."
+    "The step of the best checkpoint, as recorded in the one at `path`."
     try:
         return json.loads((path / "state.json").read_text(encoding="utf-8"))["best"]
     except (OSError, ValueError, KeyError):
-        return None  # a damaged one has no say in what is kept
+        return None  # a damaged one keeps no other
 
 
 def prune(folder: Path, step: int, keep: int):
     "Remove the checkpoints that are neither among the last `keep` up to `step` nor the best of one of these."
-    valid = [p for p in checkpoints(folder) if step_of(p) <= step][-keep:]
-    kept = {step_of(p) for p in valid} | {best_of(p) for p in valid}
+    recent = [p for p in checkpoints(folder) if step_of(p) <= step][-keep:]
+    needed = {step_of(p) for p in recent} | {best_of(p) for p in recent}
     try:
         for path in checkpoints(folder):
-            if step_of(path) not in kept:
+            if step_of(path) not in needed:
                 path.rename(folder / f".tmp-removed-{path.name}")
         for leftover in folder.glob(".tmp-*"):
             shutil.rmtree(leftover)
-    except OSError as error:  # costs space, but is no reason to end a run
+    except OSError as error:  # costs space, but is no reason to stop a run
         warnings.warn(f"a superfluous checkpoint could not be removed: {error}", stacklevel=3)
 
 # %% ../nbs/32_checkpoint.ipynb #4bce1b40
 def plain(config: dict | None) -> dict | None:
-    "The configuration as JSON gives it back: lists for tuples, strings for keys."
+    "The configuration as JSON returns it: lists for tuples, strings for keys."
     try:
         return json.loads(json.dumps(config))
     except TypeError as error:
@@ -171,9 +171,9 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer | None = None,
     averaged: torch.nn.Module | None = None,  # the model with the moving average of its weights
     extra: Any = None,  # tree: position in the data, carried state, best metric, ...
-    config: dict | None = None,  # what must be the same for a run that goes on from here; plain JSON
+    config: dict | None = None,  # what must be the same when a run is resumed from here; plain JSON
     best: int | None = None,  # step of the best checkpoint so far (it may be this one)
-    keep: int = 2,  # how many of the last to keep, beside the best
+    keep: int = 2,  # how many of the last to keep, besides the best
 ) -> Path:  # the checkpoint's folder
     "Write a checkpoint: whole or not at all. Then remove the superfluous ones."
     step, keep, folder, config = check_whole("step", step), check_whole("keep", keep, 1), Path(folder), plain(config)
@@ -194,7 +194,7 @@ def save_checkpoint(
         raise CheckpointError(f"step {step} could not be saved in {folder}: {error}. "
                               + (f"The last checkpoint is {last[0]}" if last else "There is no earlier one")) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # there only if something failed
+        shutil.rmtree(temporary, ignore_errors=True)  # exists only if something failed
     prune(folder, step, keep)
     return path
 
@@ -203,7 +203,7 @@ def verify(
     path: Path,  # folder of one checkpoint
     files: tuple = (),  # which of its files; empty: all
 ) -> list[str]:  # the names of all its files
-    "Raise `CheckpointError` unless each file has the size and the SHA-256 that the manifest gives."
+    "Raise `CheckpointError` unless each file has the size and the SHA-256 given in the manifest."
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         if manifest["format"] != 1:
@@ -257,8 +257,8 @@ def differences(
 # %% ../nbs/32_checkpoint.ipynb #3c0c1366
 def load_weights(
     path: str | Path,  # folder of one checkpoint
-    model: torch.nn.Module,  # takes the weights
-    averaged: bool = False,  # take their moving average, where there is one
+    model: torch.nn.Module,  # receives the weights
+    averaged: bool = False,  # load their moving average, where there is one
 ):
     "Load the weights of a checkpoint and nothing else."
     path, model = Path(path), getattr(model, "_orig_mod", model)
@@ -278,9 +278,9 @@ def load_weights(
 
 # %% ../nbs/32_checkpoint.ipynb #4d251500
 def load_matching(
-    folder: str | Path,  # of a saved model, or of a run, whose `model/` is taken
-    model: torch.nn.Module,  # takes the weights
-) -> list[str]:  # what was not taken: a line for each
+    folder: str | Path,  # of a saved model, or of a run, whose `model/` is read
+    model: torch.nn.Module,  # receives the weights
+) -> list[str]:  # a line for each weight that was not taken
     "Take from a saved model the weights that have the same name and shape here."
     folder = Path(folder)
     file = (folder / "model" if (folder / "model").is_dir() else folder) / "model.safetensors"
@@ -293,18 +293,18 @@ def load_matching(
         raise CheckpointError(f"{file} has no weight with the name and shape of one of this model's "
                               f"{type(model).__name__}")
     model.load_state_dict({name: there[name] for name in fitting}, strict=False)
-    shape = {side: {name: tuple(t.shape) for name, t in state.items()} for side, state in
-             (("there", there), ("here", here))}
-    return [f"{name}: " + ", ".join(f"{shape[side].get(name, 'absent')} {side}" for side in shape)
+    shapes = {side: {name: tuple(t.shape) for name, t in state.items()} for side, state in
+              (("there", there), ("here", here))}
+    return [f"{name}: " + ", ".join(f"{shapes[side].get(name, 'absent')} {side}" for side in shapes)
             for name in sorted((there.keys() | here.keys()) - fitting)]
 
 # %% ../nbs/32_checkpoint.ipynb #687ff203
 def load_checkpoint(
     folder: str | Path,  # of the run's checkpoints
     *,
-    model: torch.nn.Module,  # takes the weights
-    optimizer: torch.optim.Optimizer | None = None,  # takes its state
-    averaged: torch.nn.Module | None = None,  # takes the moving average; the weights themselves if none was saved
+    model: torch.nn.Module,  # receives the weights
+    optimizer: torch.optim.Optimizer | None = None,  # receives its state
+    averaged: torch.nn.Module | None = None,  # receives the moving average, or the weights if none was saved
     config: dict | None = None,  # must equal that of the checkpoint; None: not compared
 ) -> dict | None:  # path, step, best, extra; None: there is no checkpoint yet
     "Restore model, optimiser and random states from the newest checkpoint that is not damaged."
@@ -333,7 +333,7 @@ def load_checkpoint(
 def best_checkpoint(
     folder: str | Path,  # of the run's checkpoints
 ) -> Path:  # the checkpoint's folder
-    "The best checkpoint, as the newest one knows it."
+    "The best checkpoint, as recorded in the newest one."
     newest = newest_checkpoint(folder)
     best = newest and best_of(newest)
     if best is None:

@@ -67,7 +67,7 @@ def fall(
     floor: float,  # multiplier after the end
     shape: Callable[[float, float], float],  # (steps since the peak, steps from the peak to the end) -> 1 ... 0
 ) -> float:  # multiplier of the base learning rate
-    "The line of the warm-up, then a shape from 1 to the floor, then the floor."
+    "The linear warm-up, then a shape from 1 to the floor, then the floor."
     check_finite(1, total=total)
     check_finite(0, 1, floor=floor)
     rise, peak = constant(t, warmup), max(warmup, 1)
@@ -85,7 +85,7 @@ def polynomial(
     warmup: float = 0,  # of the steps, how many rise
     floor: float = 0.0,  # multiplier after the end
 ) -> float:  # multiplier of the base learning rate
-    "A power of the part of the run that is left."
+    "A power of the fraction of the run that is left."
     check_finite(0, above=True, power=power)
     return fall(t, total, warmup, floor, lambda done, length: (1 - done / length) ** power)
 
@@ -144,15 +144,15 @@ SCHEDULES = {"constant": constant, "step": step_decay, "multistep": multistep_de
              "srupp": srupp}
 
 
-def _look_up(what: str, name: str, table: dict, arguments: dict, own: Sequence[str] = ()) -> tuple[Callable, dict]:
+def _look_up(what: str, name: str, table: dict, arguments: dict, common: Sequence[str] = ()) -> tuple[Callable, dict]:
     "Find what a name means. Refuse an unknown name or argument, listing the known ones."
     build = table.get(name.lower()) if isinstance(name, str) else None
     if build is None:
         raise ValueError(f"{what} name={name!r} is unknown; known: {', '.join(sorted(table))}")
     defaults = {n: p.default for n, p in list(inspect.signature(build).parameters.items())[1:]}  # without t or params
-    known = list(dict.fromkeys((*own, *defaults)))
-    if unknown := sorted(set(arguments) - set(known)):
-        raise ValueError(f"{what} {name!r} does not know {', '.join(unknown)}; it knows: {', '.join(known)}")
+    accepted = list(dict.fromkeys((*common, *defaults)))
+    if unknown := sorted(set(arguments) - set(accepted)):
+        raise ValueError(f"{what} {name!r} does not know {', '.join(unknown)}; it knows: {', '.join(accepted)}")
     return build, defaults
 
 # %% ../nbs/31_optim.ipynb #683eb10f
@@ -169,8 +169,8 @@ def _takes_dictionary(build: Callable) -> Callable:
         bound |= bound.pop("arguments", {})
         if "name" not in config:
             raise ValueError(f"{build.__name__}: the dictionary {config} has no 'name'")
-        if twice := sorted(set(config) & set(bound)):
-            raise ValueError(f"{build.__name__}: {', '.join(twice)} given in the dictionary and beside it")
+        if duplicates := sorted(set(config) & set(bound)):
+            raise ValueError(f"{build.__name__}: {', '.join(duplicates)} given in the dictionary and beside it")
         return build(**bound, **config)
 
     return builder
@@ -192,11 +192,11 @@ def build_scheduler(
 
 # %% ../nbs/31_optim.ipynb #894c74c2
 class OneByOne(torch.optim.Optimizer):
-    "An optimiser that treats each parameter by itself, in `update`."
+    "An optimiser that updates each parameter separately, in `update`."
 
     @torch.no_grad()
     def step(self, closure: Callable | None = None):
-        "Take one step; `closure` computes the loss and its gradients anew, and its loss is returned."
+        "Take one step; `closure` recomputes the loss and its gradients, and the loss is returned."
         with torch.enable_grad():
             loss = closure and closure()
         for group in self.param_groups:
@@ -207,13 +207,13 @@ class OneByOne(torch.optim.Optimizer):
 
 
 class ShrinkSGD(OneByOne):
-    "Gradient descent that first takes a fixed fraction off the weights, whatever the learning rate."
+    "Gradient descent that first shrinks the weights by a fixed fraction, whatever the learning rate."
 
     def __init__(
         self,
         params,  # parameters or groups of them
         lr: float = 1.0,  # learning rate
-        weight_decay: float = 0.0,  # fraction of the weights that a step takes off
+        weight_decay: float = 0.0,  # fraction by which a step shrinks the weights
     ):
         check_finite(0, above=True, lr=lr)
         check_finite(0, 1, weight_decay=weight_decay)
@@ -294,7 +294,7 @@ def parameter_names(
         bare = bare._orig_mod if hasattr(bare, "_orig_mod") else bare.module
     for name, p in bare.named_parameters(remove_duplicate=False):
         if p.requires_grad:
-            names.setdefault(p, []).append(name.replace("_orig_mod.", ""))  # a part of it may be compiled
+            names.setdefault(p, []).append(name.replace("_orig_mod.", ""))  # a submodule may be compiled
     if not names:
         raise ValueError(f"model={type(model).__name__}: none of its parameters requires a gradient")
     return names
@@ -303,22 +303,22 @@ def parameter_names(
 def parameter_groups(model: nn.Module, lr: float, matrix_lr: float | None, weight_decay: float, decay_1d: bool,
                      head: str | Sequence[str], head_lr_multiple: float) -> list[dict]:
     "The trainable parameters in groups by optimiser, rate and decay; `matrix_lr` is Muon's, None for all others."
-    names, apart, embeddings = parameter_names(model), head_lr_multiple != 1, (nn.Embedding, nn.EmbeddingBag)
+    names, separate_head, embeddings = parameter_names(model), head_lr_multiple != 1, (nn.Embedding, nn.EmbeddingBag)
     if not isinstance(head, (str, list, tuple)):
         raise ValueError(f"head={head!r}, expected the beginning of a name or a list of such")
     in_head = set()
     for start in (head,) if isinstance(head, str) else head:
         members = {p for p, all_names in names.items() if any(f"{n}.".startswith(f"{start}.") for n in all_names)}
-        if apart and not members:
+        if separate_head and not members:
             parts = sorted({name.split(".")[0] for all_names in names.values() for name in all_names})
             raise ValueError(f"head={head!r}: no trainable parameter's name begins with {start!r}; "
                              f"the model has {', '.join(parts)}")
         in_head |= members
-    no_matrix = in_head | {p for m in model.modules() if isinstance(m, embeddings) for p in m.parameters(recurse=False)}
+    excluded = in_head | {p for m in model.modules() if isinstance(m, embeddings) for p in m.parameters(recurse=False)}
     groups = {}
     for p in names:
-        muon = matrix_lr is not None and p.ndim >= 2 and p not in no_matrix
-        faster, decayed = apart and p in in_head, p.ndim >= 2 or decay_1d
+        muon = matrix_lr is not None and p.ndim >= 2 and p not in excluded
+        faster, decayed = separate_head and p in in_head, p.ndim >= 2 or decay_1d
         group = groups.setdefault((not muon, faster, not decayed), {
             "params": [], "name": "head " * faster + "un" * (not decayed) + "decayed",
             "lr": (matrix_lr if muon else lr) * (head_lr_multiple if faster else 1),
@@ -337,7 +337,7 @@ FUSED = ("adam", "adamw", "sgd")
 
 
 def fits(value, default) -> bool:
-    "Whether a value is of the same kind as a parameter's default; None and no default say nothing."
+    "Whether a value is of the same kind as a parameter's default; without a default, or with None, any value fits."
     if default is None or default is inspect.Parameter.empty:
         return True
     if isinstance(default, tuple):
@@ -354,15 +354,15 @@ def build_optimizer(
     lr: float | None = None,  # base learning rate, which a schedule multiplies; None: the optimiser's default
     weight_decay: float = 0.0,  # as the optimiser defines it: L2 in adam and sgd, decoupled in adamw, radam, muon
     decay_1d: bool = False,  # decay parameters of fewer than two dimensions too
-    head: str | Sequence[str] = "head",  # where the names of the head's parameters begin; muon leaves them to AdamW
+    head: str | Sequence[str] = "head",  # beginning of the names of the head's parameters; muon leaves them to AdamW
     head_lr_multiple: float = 1.0,  # the head's learning rate over that of the rest
     **arguments,  # the optimiser's own: betas, eps, momentum, ...
 ) -> torch.optim.Optimizer:
     "An optimiser by name over the trainable parameters of `model`."
     if isinstance(name, str) and name.lower() in REFUSED:
         raise ValueError(f"optimizer name={name!r} is refused: {REFUSED[name.lower()]}")
-    own = ("lr", "weight_decay", "decay_1d", "head", "head_lr_multiple")
-    kind, defaults = _look_up("optimizer", name, OPTIMIZERS, arguments, own)
+    common = ("lr", "weight_decay", "decay_1d", "head", "head_lr_multiple")
+    kind, defaults = _look_up("optimizer", name, OPTIMIZERS, arguments, common)
     kinds = defaults | {"decay_1d": False}
     for key, value in (arguments | {"decay_1d": decay_1d}).items():
         if not fits(value, kinds[key]):

@@ -14,7 +14,7 @@ from sru_nb.testing import raises
 
 
 def same(a, b):
-    "Equality of trees, tensors and arrays bit for bit."
+    "Equality of trees, with tensors and arrays bit for bit."
     if type(a) is not type(b):
         return False
     if isinstance(a, torch.Tensor):
@@ -80,7 +80,7 @@ FILE_NAMES = [*FILES, "manifest.json"]
 
 
 def two_checkpoints(folder):
-    "Two checkpoints, the older one good; the model's bias tells which is loaded."
+    "Two checkpoints, of steps 1 and 2; the path of the newer one."
     for step in (1, 2):
         model, optimizer = trained(steps=step)
         path = save_checkpoint(folder, step, model=model, optimizer=optimizer, extra=EXTRA)
@@ -133,7 +133,7 @@ import time
 
 
 def save_for_ever(folder, step):
-    "In a child process: save one step after the other until killed; all of a checkpoint's numbers are its step."
+    "In a child process: save one step after another until killed; all of a checkpoint's numbers are its step."
     model = torch.nn.Linear(40, 40)
     while True:
         step += 1
@@ -145,7 +145,7 @@ def save_for_ever(folder, step):
 def test_a_killed_process_never_leaves_half_a_checkpoint(tmp_path):
     step, unfinished = 0, 0
     for trial in range(250):
-        if trial >= 25 and step > 10 and unfinished:  # a machine with other work needs more trials, and longer
+        if trial >= 25 and step > 10 and unfinished:  # a busy machine needs more and longer trials
             break
         child = os.fork()
         if child == 0:
@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     for limit in (100_000, 1000, 10):
         message = "saved"
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # of every file of this process: print nothing now
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # for every file of this process: print nothing now
         try:
             save_checkpoint(tmp_path, 2, model=torch.nn.Linear(300, 300))
         except CheckpointError as error:
@@ -232,7 +232,7 @@ def test_another_configuration_is_refused_and_touches_nothing(tmp_path):
 
 # %% ../nbs/32_checkpoint.ipynb #e3e6dddd
 class Versioned(torch.nn.Linear):
-    "A module that tells which version of itself wrote the weights."
+    "A module that records which version of itself wrote the weights."
     _version = 7
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *rest):
@@ -264,7 +264,7 @@ def test_tied_weights_stay_tied(tmp_path):
 
 # %% ../nbs/32_checkpoint.ipynb #c980df94
 class Counted(torch.nn.Linear):
-    "A model that Python takes for false."
+    "A model that Python considers false."
 
     def __len__(self):
         return 0

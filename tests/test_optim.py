@@ -6,7 +6,7 @@ from sru_nb.optim import (
 
 # %% ../nbs/31_optim.ipynb #99750773
 def original_rates(total, warmup, lr):
-    "The learning rates of a run, by the lines of the original program."
+    "The learning rates of a run, as the original program computes them."
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr)
     scheduler, rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total), []
     for i in range(total):
@@ -82,7 +82,7 @@ def test_a_schedule_is_finite_at_every_step(name, total, warmup):
         assert math.isfinite(schedule(t)) and 0 <= schedule(t) <= 1
     if ends:
         assert schedule(max(total, warmup) + 1) == schedule(10**12) == arguments.get("floor", 0)
-        assert schedule(min(total, max(warmup, 1))) > 0  # no step of the run is in vain, not even the only one
+        assert schedule(min(total, max(warmup, 1))) > 0  # no step of the run is wasted, not even the only one
 
 
 def test_the_whole_run_may_be_warm_up():
@@ -92,7 +92,7 @@ def test_the_whole_run_may_be_warm_up():
 
 # %% ../nbs/31_optim.ipynb #739101fc
 def recursive(make, steps, *arguments, **keywords):
-    "The learning rates that a scheduler of torch makes, step by step, from a base of 1."
+    "The learning rates of a scheduler of torch, step by step, from a base of 1."
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 1.0)
     scheduler, rates = make(optimizer, *arguments, **keywords), []
     for _ in range(steps):
@@ -109,7 +109,7 @@ def closed(name, steps, **arguments):
 lr_scheduler = torch.optim.lr_scheduler
 
 
-@pytest.mark.parametrize("name,arguments,make,theirs,steps", [
+@pytest.mark.parametrize("name,arguments,make,torch_arguments,steps", [
     ("step", dict(every=7, factor=0.3), lr_scheduler.StepLR, dict(step_size=7, gamma=0.3), 60),
     ("step", dict(every=1, factor=0.9, start=1), lr_scheduler.ExponentialLR, dict(gamma=0.9), 60),
     ("multistep", dict(milestones=[3, 4, 40], factor=0.3), lr_scheduler.MultiStepLR,
@@ -122,8 +122,8 @@ lr_scheduler = torch.optim.lr_scheduler
      dict(T_0=15, eta_min=0.01), 60),
     ("inverse_sqrt", {}, lr_scheduler.LambdaLR, dict(lr_lambda=lambda done: (done + 1) ** -0.5), 60),
 ])
-def test_closed_equals_recursive(name, arguments, make, theirs, steps):
-    close(closed(name, steps, **arguments), recursive(make, steps, **theirs), tol=1e-10)
+def test_closed_equals_recursive(name, arguments, make, torch_arguments, steps):
+    close(closed(name, steps, **arguments), recursive(make, steps, **torch_arguments), tol=1e-10)
 
 # %% ../nbs/31_optim.ipynb #93b15dee
 @pytest.mark.parametrize("name,make", [
@@ -143,8 +143,8 @@ def test_warm_up_then_fall_equals_sequential(name, make, warmup):
 # %% ../nbs/31_optim.ipynb #1a2bb42d
 @pytest.mark.parametrize("total,warmup", [(400, 16), (400, 1), (400, 0), (37, 36), (37, 37), (50, 60)])
 def test_srupp_equals_the_original_program(total, warmup):
-    for i, theirs in enumerate(original_rates(total, warmup, 3e-4)):
-        assert 3e-4 * srupp(i + 1, total, warmup) == pytest.approx(theirs, rel=1e-8, abs=1e-12)
+    for i, rate in enumerate(original_rates(total, warmup, 3e-4)):
+        assert 3e-4 * srupp(i + 1, total, warmup) == pytest.approx(rate, rel=1e-8, abs=1e-12)
 
 
 def test_torch_rises_after_the_end_and_we_do_not():
@@ -176,7 +176,7 @@ def test_a_dictionary_is_as_good_as_keywords(name):
 
 # %% ../nbs/31_optim.ipynb #01eef16e
 class Gates(nn.Module):
-    "A weight of four dimensions, as an SRU's, and vectors."
+    "A weight of four dimensions, like an SRU's, and vectors."
 
     def __init__(self, n, d):
         super().__init__()
@@ -258,8 +258,8 @@ def test_muon_takes_matrices_but_embedding_and_head():
         "muon decayed": (0.5, 0.1, {"rnn.weight", "heading.weight"}), "decayed": (0.25, 0.1, {"embedding.weight"}),
         "undecayed": (0.25, 0.0, VECTORS - {"head.bias"}),
         "head decayed": (0.5, 0.1, {"head.weight"}), "head undecayed": (0.5, 0.0, {"head.bias"})}
-    less = build_optimizer(model, "muon", head=("head", "rnn"))
-    assert grouped(less, model)["muon decayed"][2] == {"heading.weight"}
+    wide_head = build_optimizer(model, "muon", head=("head", "rnn"))
+    assert grouped(wide_head, model)["muon decayed"][2] == {"heading.weight"}
     assert Muon([{"params": [model.head.bias], "muon": False}], adamw_lr=0.25).param_groups[0]["lr"] == 0.25
 
 # %% ../nbs/31_optim.ipynb #b31c32c5
@@ -279,8 +279,8 @@ def test_frozen_parameters_never_move(name):
     optimizer = build_optimizer(model, name, lr=0.1, **({} if name == "rprop" else {"weight_decay": 0.5}))
     after = after_steps(optimizer, model, ids)
     assert {key for key in after if torch.equal(after[key], before[key])} == {"embedding.weight", "norm.bias"}
-    held = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
-    assert held == sum(p.numel() for p in model.parameters()) - 11 * 5 - 5
+    n_trained = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+    assert n_trained == sum(p.numel() for p in model.parameters()) - 11 * 5 - 5
 
 # %% ../nbs/31_optim.ipynb #1bea49f2
 @pytest.mark.parametrize("name,kind,options", [
@@ -289,20 +289,20 @@ def test_frozen_parameters_never_move(name):
     ("NAdam", torch.optim.NAdam, {"decoupled_weight_decay": True, "momentum_decay": 0.1})])
 def test_build_optimizer_equals_torch(name, kind, options):
     model, ids = fresh()
-    given = {} if name == "RAdam" else options  # decoupled without being asked
-    ours = after_steps(build_optimizer(model, name, lr=0.01, weight_decay=0.1, decay_1d=True, **given), model, ids, 9)
+    extra = {} if name == "RAdam" else options  # decoupled by default
+    ours = after_steps(build_optimizer(model, name, lr=0.01, weight_decay=0.1, decay_1d=True, **extra), model, ids, 9)
     model, ids = fresh()
     close_all(ours, after_steps(kind(model.parameters(), lr=0.01, weight_decay=0.1, foreach=False, **options), model,
                                 ids, 9))
 
 
 def test_arguments_reach_the_optimizer():
-    given = {"name": "SGD", "lr": 1, "momentum": 0.5, "nesterov": True, "weight_decay": 0.1}
-    optimizer = build_optimizer(fresh()[0], given)
+    config = {"name": "SGD", "lr": 1, "momentum": 0.5, "nesterov": True, "weight_decay": 0.1}
+    optimizer = build_optimizer(fresh()[0], config)
     expected = dict(lr=1, momentum=0.5, nesterov=True, weight_decay=0.1, fused=True)
     assert {key: optimizer.defaults[key] for key in expected} == expected
-    assert build_optimizer(fresh()[0], given, foreach=True).defaults["fused"] is None
-    assert repr(build_optimizer(fresh()[0], **given)) == repr(optimizer)
+    assert build_optimizer(fresh()[0], config, foreach=True).defaults["fused"] is None
+    assert repr(build_optimizer(fresh()[0], **config)) == repr(optimizer)
     assert build_optimizer(fresh()[0], "adamax").defaults["lr"] == 2e-3
 
 
@@ -412,7 +412,7 @@ def by_hand():
 
 # %% ../nbs/31_optim.ipynb #5918fa99
 def by_builders(length):
-    "The same by name, for a loss that was divided by `length`."
+    "The same by name, for a loss divided by `length`."
     schedule = build_scheduler("step", every=5, factor=0.98, start=10)
 
     def step(t, model):
@@ -437,9 +437,9 @@ def test_orthogonalize_keeps_singular_vectors_and_evens_singular_values(rows, co
     torch.manual_seed(0)
     u, _, vt = torch.linalg.svd(torch.randn(rows, columns, dtype=torch.float64), full_matrices=False)
     g = u @ torch.logspace(0, -2, len(vt), dtype=torch.float64).diag() @ vt * 100
-    made = orthogonalize(g if dtype == torch.float64 else g.float(), dtype=dtype)
-    assert made.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-    inside = u.t() @ made.double() @ vt.t()
+    result = orthogonalize(g if dtype == torch.float64 else g.float(), dtype=dtype)
+    assert result.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    inside = u.t() @ result.double() @ vt.t()
     assert 0.5 < inside.diag().min() and inside.diag().max() < 1.3
     off = (inside - inside.diag().diag()).abs().max()
     assert off < {torch.float64: 1e-11, torch.float32: 1e-4, torch.bfloat16: 0.1}[dtype]
