@@ -40,11 +40,11 @@ from .checkpoint import (CheckpointError, best_checkpoint, checkpoints, load_che
 
 # %% ../nbs/33_trainer.ipynb #14a584de
 class Interrupted(RuntimeError):
-    "A signal ended the run after it was saved; the message says how to go on."
+    "A signal ended the run after it was saved; the message says how to resume."
 
 
 class Signals:
-    "A context in which the first SIGTERM or SIGINT ends nothing; `name` says which it was."
+    "A context in which the first SIGTERM or SIGINT is only noted; `name` says which it was."
 
     def __enter__(self):
         self.name, self.previous = None, {}
@@ -64,7 +64,7 @@ class Signals:
 def read_records(
     run_dir: str | Path,  # of a `Trainer`
 ) -> list[dict]:  # in the order in which they were written
-    "The records of a run; half a line at the end, left by a kill, is none."
+    "The records of a run, without an incomplete last line left by a kill."
     path = Path(run_dir) / "metrics.jsonl"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     text = text.replace('"tokens_per_second": ', '"samples_per_second": ')  # its earlier name
@@ -77,15 +77,15 @@ class RunLog:
     def __init__(
         self,
         run_dir: Path,
-        step: int,  # records after this step belong to a past that is done again
+        step: int,  # records after this step are dropped, as the run does these steps again
         tensorboard: bool | None = None,  # None: where it is installed
         trackers: Sequence = (),  # of accelerate, started
     ):
         path = run_dir / "metrics.jsonl"
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        kept = takewhile(lambda line: line.endswith(b"\n") and json.loads(line)["step"] <= step, lines)
+        valid = takewhile(lambda line: line.endswith(b"\n") and json.loads(line)["step"] <= step, lines)
         self.file, self.board, self.trackers = open(path, "a", encoding="utf-8", newline="\n"), None, trackers
-        self.file.truncate(sum(map(len, kept)))
+        self.file.truncate(sum(map(len, valid)))
         installed = importlib.util.find_spec("tensorboard") is not None
         if installed if tensorboard is None else tensorboard:
             from torch.utils.tensorboard import SummaryWriter
@@ -114,9 +114,9 @@ class RunLog:
 def build_accelerator(
     device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda" or, in one process, "cuda:1", ...
     precision: str = "float32",  # of the forward pass, by autocast: "float32", "bfloat16" or, on a GPU, "float16"
-    trackers: Sequence[str] = (),  # of accelerate, beside metrics.jsonl and TensorBoard: "wandb", "mlflow", ...
+    trackers: Sequence[str] = (),  # of accelerate, besides metrics.jsonl and TensorBoard: "wandb", "mlflow", ...
 ) -> Accelerator:
-    "What puts a model on its device; under torchrun, one of many processes."
+    "The accelerator that puts a model on its device; under torchrun, in one of many processes."
     kinds = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
     check_choice("precision", precision, kinds)
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
@@ -129,12 +129,12 @@ def build_accelerator(
     cpu = device == "cpu" or not torch.cuda.is_available()
     if cpu and precision == "float16":
         raise ValueError("precision='float16' needs a GPU; on a CPU: bfloat16 or float32")
-    known = AcceleratorState._shared_state  # accelerate has one for the whole process
-    if known and (known.get("_mixed_precision"), known.get("_cpu")) != (kinds[precision], cpu):
+    shared = AcceleratorState._shared_state  # accelerate has one for the whole process
+    if shared and (shared.get("_mixed_precision"), shared.get("_cpu")) != (kinds[precision], cpu):
         AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
         store, rank, world_size = next(torch.distributed.rendezvous("env://"))
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # the store outlives one, with its old addresses
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # the store outlives an attempt, addresses too
         torch.distributed.init_process_group("gloo" if cpu else "nccl", rank=rank, world_size=world_size,
                                              store=torch.distributed.PrefixStore(f"sru_nb/{attempt}", store))
     try:
@@ -163,7 +163,7 @@ class Meter:
     seconds: float = 0
 
     def add(self, loss: float, norm: float, samples: int, seconds: float):
-        "Add a step; one that was left out has no part in the means."
+        "Add a step; one that was skipped does not count in the means."
         if math.isfinite(loss) and math.isfinite(norm):
             self.loss, self.norm, self.samples = self.loss + loss * samples, self.norm + norm, self.samples + samples
             self.steps, self.seconds = self.steps + 1, self.seconds + seconds
@@ -203,7 +203,7 @@ class Budget:
 
     @property
     def last_step(self) -> int:
-        "Where the run ends by steps or epochs; 0: nowhere."
+        "The step at which the run ends by steps or epochs; 0: no limit."
         return min(filter(None, (self.max_steps, self.epoch_steps)), default=0)
 
     def is_late(self, seconds: float, a_step: float) -> bool:  # seconds of the run so far and of a step
@@ -231,16 +231,16 @@ class Budget:
 # %% ../nbs/33_trainer.ipynb #4589f680
 @dataclass(eq=False, repr=False)
 class Trainer:
-    "Trains a model: one loop over steps; an epoch is a view of it."
+    "Trains a model: one loop over steps, from which epochs are derived."
 
     model: torch.nn.Module  # on the device where it is to be trained
     optimizer: torch.optim.Optimizer  # over its parameters; the groups' lr are the base rates
     compute_loss: Callable  # (model, batch, state) -> (mean loss, state to carry, number of samples, perhaps 0)
     batches: Any  # iter: an epoch; len; state_dict and load_state_dict: the position
-    run_dir: str | Path  # takes everything that is written
+    run_dir: str | Path  # where everything is written
     schedule: Callable[[int], float] | None = None  # step from 1 -> multiplier of the base rates; None: 1
     evaluate: Callable[[torch.nn.Module], dict] | None = None  # model (in eval mode) -> {name: number}
-    metric: str = "loss"  # which of these numbers says what is best
+    metric: str = "loss"  # which of these numbers decides what is best
     mode: str = "min"  # "min" or "max": which value of it is better
     epochs: int = 0  # 0: no limit
     max_steps: int = 0  # 0: no limit
@@ -254,11 +254,11 @@ class Trainer:
     save_every: int = 0  # steps; 0: not by steps. A new best and the end are always saved
     save_seconds: float = 600  # the longest time between saves; 0: not by time
     log_every: int = 100  # steps a record
-    keep: int = 2  # how many of the last checkpoints to keep, beside the best
+    keep: int = 2  # how many of the last checkpoints to keep, besides the best
     unit: str = "samples"  # what `compute_loss` counts: "tokens", "sentences", "questions", ...
     derived: dict[str, Callable[[float], float]] = field(default_factory=dict)  # name -> function of the mean loss
     hooks: Sequence[Callable] = ()  # (moment, trainer) -> None, or a text that ends the run
-    config: dict | None = None  # refused to differ on resume
+    config: dict | None = None  # must be the same on resume
     resume: bool = False  # go on from the newest checkpoint in run_dir, if there is one
     tensorboard: bool | None = None  # None: where it is installed
     progress: str | None = None  # "line", "plain", "off"; None: as fits the output
@@ -309,8 +309,8 @@ def sum_over_processes(
     "Add up numbers over all processes; in `evaluate`, the sums of each process's part of the data."
     if self.accelerator.num_processes == 1:
         return values
-    own = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
-    return tuple(self.accelerator.reduce(own, "sum").tolist())
+    local = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
+    return tuple(self.accelerator.reduce(local, "sum").tolist())
 
 
 @patch(prop=True)
@@ -339,7 +339,7 @@ def forward_backward(self: Trainer, batches: Iterator) -> tuple[float, int]:  # 
         left -= 1
         batch, state = recursively_apply(lambda t: t.to(self.accelerator.device, non_blocking=True),
                                          (next(batches), self.carried))
-        with self.accelerator.no_sync(self.parallel) if left else nullcontext():  # processes meet once a step
+        with self.accelerator.no_sync(self.parallel) if left else nullcontext():  # processes synchronise once a step
             with self.accelerator.autocast():
                 loss, state, count = self.compute_loss(self.parallel, batch, state)
             if not samples:
@@ -352,7 +352,7 @@ def forward_backward(self: Trainer, batches: Iterator) -> tuple[float, int]:  # 
 
 @patch
 def clip_gradients(self: Trainer, samples: int) -> float:  # the norm before clipping
-    "Make the gradients those of the mean over all samples of the step, and clip them, all together, by norm."
+    "Scale the gradients to those of the mean over all samples of the step, and clip their total norm."
     parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
     factor = self.usual * self.accelerator.num_processes / samples if samples else 1
     if factor != 1:
@@ -387,7 +387,7 @@ def rates(self: Trainer) -> list[float]:
 
 @patch
 def update(self: Trainer, finite: bool):
-    "Take the step, or leave it out."
+    "Take the step, or skip it."
     for group, rate in zip(self.optimizer.param_groups, self.rates()):
         group["lr"] = rate
     if finite:
@@ -427,7 +427,7 @@ def in_time(
     batches: Iterable,  # with a length
     part: str = "valid",  # of the data, for `parts`
 ) -> Iterator:
-    "The batches of a measurement: all, or those that a quarter of `max_seconds` allows, and at least one."
+    "The batches of a measurement: all, or as many as a quarter of `max_seconds` allows, but at least one."
     end, count = time.monotonic() + self.budget.measuring, len(batches)
     self.parts[part] = 1.0
     for done, batch in enumerate(batches, 1):
@@ -439,15 +439,15 @@ def in_time(
 
 
 @patch
-def evaluate_in_time(self: Trainer, model: torch.nn.Module) -> dict[str, float]:  # empty: there was not the time
-    "What `evaluate` returns; an evaluation that does not go through `in_time` is left out if it takes too long."
+def evaluate_in_time(self: Trainer, model: torch.nn.Module) -> dict[str, float]:  # empty: there was no time
+    "What `evaluate` returns; an evaluation that does not go through `in_time` is abandoned if it takes too long."
     end = time.monotonic() + self.budget.measuring
 
     def check(*call):
         if time.monotonic() >= end and "valid" not in self.parts:
             raise OutOfTime
 
-    alone = self.accelerator.num_processes == 1  # others would wait
+    alone = self.accelerator.num_processes == 1  # other processes would wait
     hook = model.register_forward_pre_hook(check) if self.max_seconds and alone else None
     try:
         return {name: float(value) for name, value in self.evaluate(model).items()}
@@ -463,7 +463,7 @@ def evaluate_in_time(self: Trainer, model: torch.nn.Module) -> dict[str, float]:
 # %% ../nbs/33_trainer.ipynb #58d7df19
 @patch
 def cut(self: Trainer) -> dict:
-    "What part of the batches the last evaluation measured, where it was not all."
+    "The fraction of the batches that the last evaluation measured, if not all."
     part = self.parts.get("valid", 1)
     return {"valid_part": round(part, 4)} if part < 1 else {}
 
@@ -496,20 +496,20 @@ def run_evaluation(self: Trainer) -> bool:  # whether this is the best so far
 # %% ../nbs/33_trainer.ipynb #fa3f5c27
 @patch
 def save(self: Trainer):
-    "Write a checkpoint: one process writes, for all."
+    "Write a checkpoint: one process writes for all."
     start = self.total.seconds = self.seconds
-    own = recursively_apply(torch.Tensor.cpu, {"carried": self.carried, "random": random_states()})
-    own["kept"] = read_kept()
+    state = recursively_apply(torch.Tensor.cpu, {"carried": self.carried, "random": random_states()})
+    state["kept"] = read_kept()
     extra = {"best": self.best, "meter": asdict(self.meter), "total": asdict(self.total),
              "took": {"evaluating": self.budget.evaluating, "saving": self.budget.saving},
-             "position": self.batches.state_dict(), "processes": gather_object([own]),
+             "position": self.batches.state_dict(), "processes": gather_object([state]),
              "scaler": self.accelerator.scaler and self.accelerator.scaler.state_dict()}
     if self.main:
         self.log.sync()
         save_checkpoint(self.run_dir / "checkpoints", self.step, model=self.model, optimizer=self.optimizer,
                         averaged=self.averaged and self.averaged.module, extra=extra, config=self.config,
                         best=self.best and self.best["step"], keep=self.keep)
-    self.accelerator.wait_for_everyone()  # torchrun kills who is still writing when another has left
+    self.accelerator.wait_for_everyone()  # torchrun kills one that still writes when another has left
     self.saved, self.budget.saving = time.monotonic(), self.seconds - start
 
 # %% ../nbs/33_trainer.ipynb #ff954a07
@@ -525,31 +525,31 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self, model: torch.nn.Module):
-        "Take the weights of another step into the average."
+        "Add the weights of another step to the average."
         n, tensors = self.n_averaged, [*model.named_parameters(), *model.named_buffers()]
-        own = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
-        if own.keys() != dict(tensors).keys():  # a buffer or a weight came or went
-            kept, self.module = own, deepcopy(model)
-            own = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
-            for name in own.keys() & kept.keys():
-                own[name].data = kept[name].data
+        averages = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+        if averages.keys() != dict(tensors).keys():  # a buffer or a weight came or went
+            previous, self.module = averages, deepcopy(model)
+            averages = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+            for name in averages.keys() & previous.keys():
+                averages[name].data = previous[name].data
         for name, tensor in tensors:
-            if tensor.shape != own[name].shape:
-                own[name].data = tensor.detach().clone()
+            if tensor.shape != averages[name].shape:
+                averages[name].data = tensor.detach().clone()
             elif not n or not (tensor.is_floating_point() or tensor.is_complex()):
-                own[name].copy_(tensor)
+                averages[name].copy_(tensor)
             else:
-                own[name].lerp_(tensor, 1 - min(self.decay, (1 + n) / (10 + n)))
+                averages[name].lerp_(tensor, 1 - min(self.decay, (1 + n) / (10 + n)))
         self.n_averaged += 1
 
 # %% ../nbs/33_trainer.ipynb #b88f6917
 @patch
 def begin(self: Trainer):
-    "Start anew or go on; never over another run."
-    there = [name for name in ("checkpoints", "metrics.jsonl", "results.json") if (self.run_dir / name).exists()]
+    "Start afresh or resume; never overwrite another run."
+    existing = [name for name in ("checkpoints", "metrics.jsonl", "results.json") if (self.run_dir / name).exists()]
     self.accelerator.wait_for_everyone()  # no process writes before all have looked
-    if there and not self.resume:
-        raise FileExistsError(f"run_dir={str(self.run_dir)!r} already holds a run ({', '.join(there)}). To go on "
+    if existing and not self.resume:
+        raise FileExistsError(f"run_dir={str(self.run_dir)!r} already holds a run ({', '.join(existing)}). To go on "
                               "with it: resume=True. To start another: another run_dir")
     self.line = Progress(self.progress if self.main else "off")
     if self.average:
@@ -560,13 +560,13 @@ def begin(self: Trainer):
         averaged=self.averaged and self.averaged.module) if self.resume else None
     if loaded:
         self.restore(loaded)
-        for group, own in zip(self.optimizer.param_groups, options):  # those of this call
-            group.update(own)
+        for group, values in zip(self.optimizer.param_groups, options):  # those of this call
+            group.update(values)
         self.line.say(f"resumed from step {self.step}: {loaded['path']}")
     elif self.resume:
         self.line.say(f"nothing to resume in {self.run_dir}: starting at step 0")
     self.parallel, self.stepper = self.accelerator.prepare(self.model, self.optimizer)
-    if self.accelerator.process_index and not loaded:  # dropout is another in each process
+    if self.accelerator.process_index and not loaded:  # dropout differs between processes
         seed = torch.initial_seed() + self.accelerator.process_index
         random.seed(seed), np.random.seed(seed % 2**32), torch.manual_seed(seed)
     self.first_step, self.started = self.step, time.monotonic()
@@ -576,7 +576,7 @@ def begin(self: Trainer):
 # %% ../nbs/33_trainer.ipynb #f8c9764b
 @patch
 def restore(self: Trainer, loaded: dict):
-    "Take up what a checkpoint kept."
+    "Restore what a checkpoint holds."
     extra, processes, index = loaded["extra"], self.accelerator.num_processes, self.accelerator.process_index
     sums = {name: {"samples" if key == "tokens" else key: value for key, value in extra[name].items()}
             for name in ("meter", "total")}  # older checkpoints counted tokens
@@ -662,26 +662,26 @@ def summary(self: Trainer, stopped: str) -> dict:
 
 # %% ../nbs/33_trainer.ipynb #b2dd6289
 class Agreed(NamedTuple):
-    "What all processes know together after the batches of a step."
+    "What all processes know after the batches of a step."
 
     loss: float  # mean over the samples of all
     samples: int
     signalled: bool  # one had a signal
     late: bool  # one has no time left
-    measure: bool  # one has to learn how long an evaluation takes
+    measure: bool  # one has to find out how long an evaluation takes
     save: bool  # one wants to save
 
 
 @patch
 def agree(self: Trainer, loss_sum: float = 0.0, samples: int = 1, signal_name: str | None = None) -> Agreed:
-    "Add up losses and samples over all processes; a wish of one is the wish of all."
+    "Add up losses and samples over all processes; a request of one is a request of all."
     save = self.save_seconds and time.monotonic() - self.saved >= self.save_seconds
     late = self.budget.is_late(self.seconds, self.total.train_seconds / max(self.step, 1))
-    known = self.evaluate is None or self.metrics or self.parts
-    measure = not known and self.budget.must_measure(self.seconds)
-    wishes = bool(signal_name), late, measure, bool(save)
-    loss_sum, samples, *wishes = self.sum_over_processes(loss_sum, samples, *wishes)
-    return Agreed(loss_sum / (samples or 1), samples, *map(bool, wishes))
+    measured = self.evaluate is None or self.metrics or self.parts
+    measure = not measured and self.budget.must_measure(self.seconds)
+    requests = bool(signal_name), late, measure, bool(save)
+    loss_sum, samples, *requests = self.sum_over_processes(loss_sum, samples, *requests)
+    return Agreed(loss_sum / (samples or 1), samples, *map(bool, requests))
 
 # %% ../nbs/33_trainer.ipynb #29544367
 @patch
@@ -746,7 +746,7 @@ def fit(self: Trainer) -> dict:  # step, epoch, seconds, samples_per_second, uni
 # %% ../nbs/33_trainer.ipynb #20a64787
 def load_best(
     run_dir: str | Path,  # of a `Trainer`
-    model: torch.nn.Module,  # takes the weights
+    model: torch.nn.Module,  # receives the weights
 ) -> Path:  # the checkpoint that they are from
     "Load the best weights of a run from the disk: their moving average if that was evaluated."
     folder = Path(run_dir) / "checkpoints"

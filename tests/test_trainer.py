@@ -11,7 +11,7 @@ import inspect
 from sru_nb.basics import KEPT
 from sru_nb.checkpoint import CheckpointError
 
-BITS = {"bpc": lambda nats: nats / math.log(2)}  # the unit in which a reader wants the loss
+BITS = {"bpc": lambda nats: nats / math.log(2)}  # the unit in which the loss is reported
 
 
 class Windows:
@@ -102,7 +102,7 @@ def equal(a, b):
 
 
 def curve(run_dir):
-    "The records of a run without what a clock says."
+    "The records of a run without the clock's figures."
     return [{k: v for k, v in record.items() if k not in ("seconds", "samples_per_second")}
             for record in read_records(run_dir)]
 
@@ -174,16 +174,16 @@ def test_records_are_means_over_samples(tmp_path):
     close(five["bpc"], five["loss"] / math.log(2))
 
 
-@pytest.mark.parametrize("said", [20, 24])
-def test_an_epoch_of_another_length_is_an_error(said, tmp_path):
+@pytest.mark.parametrize("length", [20, 24])
+def test_an_epoch_of_another_length_is_an_error(length, tmp_path):
     class Wrong(Windows):
         def __len__(self):
-            return said
+            return length
 
         def __iter__(self):
             return (self.ids[i * 16 : i * 16 + 17] for i in range(22))
 
-    with raises(ValueError, "batches: an epoch", f"len(batches) = {said}"):
+    with raises(ValueError, "batches: an epoch", f"len(batches) = {length}"):
         run(tmp_path, max_steps=100, batches=Wrong(TRAIN[:3000])).fit()
 
 # %% ../nbs/33_trainer.ipynb #5f2bb757
@@ -242,7 +242,7 @@ def test_nan_loss_stops_before_the_weights_are_touched(what, tmp_path):
 
 # %% ../nbs/33_trainer.ipynb #e5ed92e2
 def timed(clock, of_step, of_evaluation):
-    "Arguments of a run whose steps and evaluations take so many seconds by a clock that stands otherwise."
+    "Arguments of a run whose steps and evaluations take so many seconds by a clock that only they move."
     def step(model, batch, state):
         clock[0] += of_step
         return compute_loss(model, batch, state)
@@ -276,7 +276,7 @@ def test_an_evaluation_near_the_end_is_the_last(tmp_path, monkeypatch):
 
 # %% ../nbs/33_trainer.ipynb #9271b1e0
 def slow(clock, trainers, in_time):
-    "Arguments of a run whose evaluation looks at 50 batches of a second each, in time or not."
+    "Arguments of a run whose evaluation goes through 50 batches of a second each, in time or not."
     def evaluate(model):
         batches = trainers[-1].in_time(range(50)) if in_time else range(50)
         for i in batches:
@@ -371,19 +371,19 @@ def test_bad_arguments_are_named(name, value, error, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("arguments,said", [
+@pytest.mark.parametrize("arguments,message", [
     (dict(device="gpu"), "device='gpu', expected auto, cpu, cuda"), (dict(device="mps"), "device='mps', expected auto"),
     (dict(device="cuda:99"), "device='cuda:99', but PyTorch finds"), (dict(device=""), "device='', expected auto"),
     (dict(device="cpu", precision="float16"), "precision='float16' needs a GPU"),
     (dict(device="cpu", trackers=["None"]), "trackers=['None']: Unsupported"),
     (dict(device="cpu", precision="fp16"), "precision='fp16', expected one of float32, bfloat16, float16")])
-def test_a_device_or_precision_that_is_not_there_is_named(arguments, said):
-    with raises(ValueError, said):
+def test_a_device_or_precision_that_is_not_there_is_named(arguments, message):
+    with raises(ValueError, message):
         build_accelerator(**arguments)
 
 # %% ../nbs/33_trainer.ipynb #9a5b89bc
 class Ragged(Windows):
-    "Windows of which the second half has half the sequences."
+    "Windows of which every third has half the sequences."
 
     def __iter__(self):
         for i, batch in enumerate(super().__iter__()):
@@ -433,13 +433,13 @@ def test_accumulation_equals_the_joined_batch(clip, tmp_path):
 
 
 def test_a_batch_without_samples_changes_nothing(tmp_path):
-    "Of pictures without a label, say: at the start of a step, at its end, or all of it."
+    "Of pictures without a label, say: at the start of a step, at its end, or throughout."
     def sometimes(model, batch, state):
         loss, _, count = stateless(model, batch, None)
         calls.append(0)
         return (loss, None, count) if len(calls) in (2, 3) else (loss * 0, None, 0)
 
-    found = {}
+    losses = {}
     for name, accumulate in (("alone", 1), ("together", 4)):
         calls = []
         torch.manual_seed(0)
@@ -449,9 +449,9 @@ def test_a_batch_without_samples_changes_nothing(tmp_path):
                       batches=batches, compute_loss=sometimes, accumulate=accumulate, max_steps=4 // accumulate)
         before = weights(trainer)
         trainer.fit()
-        found[name] = history(tmp_path / name)["train"]["loss"]
-    assert np.isnan(found["alone"][[0, 3]]).all() and trainer.total.samples and not equal(before, weights(trainer))
-    close(found["together"], found["alone"][1:3].mean(keepdims=True), tol=0.05)  # the second batch met other weights
+        losses[name] = history(tmp_path / name)["train"]["loss"]
+    assert np.isnan(losses["alone"][[0, 3]]).all() and trainer.total.samples and not equal(before, weights(trainer))
+    close(losses["together"], losses["alone"][1:3].mean(keepdims=True), tol=0.05)  # the second batch met other weights
 
 
 def test_accumulation_resumes_exactly(tmp_path):
@@ -587,11 +587,11 @@ def test_a_finished_run_can_be_extended(tmp_path):
 
 
 def test_choices_of_modules_are_kept_and_made_again(tmp_path, monkeypatch):
-    made = []
-    monkeypatch.setitem(KEPT, "engine", (lambda: ["fast"], made.append))
+    restored = []
+    monkeypatch.setitem(KEPT, "engine", (lambda: ["fast"], restored.append))
     for steps in (2, 4):
         run(tmp_path, max_steps=steps, resume=True).fit()
-    assert made == [["fast"]]
+    assert restored == [["fast"]]
 
 
 def test_a_damaged_checkpoint_costs_only_its_steps(tmp_path):
@@ -680,8 +680,8 @@ class Shard:
 
     def __init__(self, rank, world_size):
         ids = np.resize(np.random.default_rng(0).integers(0, 32, 997), (8, 16 * 20 + 1)).T
-        own = slice(rank * 8 // world_size, (rank + 1) * 8 // world_size)
-        self.ids, self.position = torch.from_numpy(ids[:, own].copy()), 0
+        columns = slice(rank * 8 // world_size, (rank + 1) * 8 // world_size)
+        self.ids, self.position = torch.from_numpy(ids[:, columns].copy()), 0
 
     def __len__(self): return 20
 
@@ -739,7 +739,7 @@ trainer = Trainer(model, torch.optim.Adam(model.parameters(), 0.01), compute_los
                   accumulate=int(os.environ.get("ACCUMULATE", 1)), accelerator=accelerator, resume=resume,
                   hooks=[stop] if "STOP" in os.environ else [])
 print(trainer.fit())
-sys.setswitchinterval(1000)  # what another thread still has to do, it would do as late as can be
+sys.setswitchinterval(1000)  # let other threads finish as late as possible
 trainer.sum_over_processes(1.0)
 """
 
@@ -769,21 +769,21 @@ else:
 
 
 def run_together(tmp_path, program, processes, *arguments, restarts=0, timeout=120, **environment):
-    "Run a program in so many processes, as torchrun does, but for the fork, which spares each of them the imports."
+    "Run a program in several processes, as torchrun does, but forked, which spares each of them the imports."
     (tmp_path / "part.py").write_text(program)
     return run_forked(LAUNCH, processes, restarts, tmp_path / "part.py", *arguments, folder=tmp_path, timeout=timeout,
                       **environment)
 
 
 def killed_or_shared(tmp_path, program, tolerance, without=()):
-    """Whether a program that trains whole, killed and resumed, and shared by two processes trains the same.
+    """Check that a program trains the same in one go, killed and resumed, and shared by two processes.
 
-    Returns what it printed, by the number of processes, and the lines of the curve of two."""
-    said = {}
+    Returns its output by the number of processes, and the curve of two."""
+    printed = {}
     for processes in "12":
         done = run_together(tmp_path, program, processes, tmp_path / processes, timeout=300)
         assert done.returncode == 0, done.stderr
-        said[processes] = done.stdout
+        printed[processes] = done.stdout
     last = [checkpoints(tmp_path / "1" / name / "checkpoints")[-1] for name in ("whole", "killed")]
     for name in ("model.safetensors", "averaged.safetensors", "optimizer.safetensors"):
         assert (last[0] / name).read_bytes() == (last[1] / name).read_bytes(), name
@@ -793,7 +793,7 @@ def killed_or_shared(tmp_path, program, tolerance, without=()):
     for a, b in zip(one, two):
         for name in a.keys() - {"kind", *without}:
             close(b[name], a[name], tol=tolerance(name), name=name)
-    return said, two
+    return printed, two
 
 
 def together(tmp_path, run_dir, processes, *arguments, dropout=0.0, **options):
@@ -880,7 +880,7 @@ def job(run_dir, max_steps):
                   evaluate=lambda model: {"loss": compute_loss(model, next(iter(Noise())), None)[0]}).fit())
 
 def attempt(run_dir, seconds, step):
-    "Run the job in a child and kill it after so long, or once it has saved that step; whether it ended before."
+    "Run the job in a child and kill it after so long, or once it has saved that step; whether it ended first."
     child = os.fork()
     if child == 0:
         job(run_dir, 300)
