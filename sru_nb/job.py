@@ -32,7 +32,7 @@ from .run import (OPTIONS, Parameter, UsageError, check_names, check_values, fin
 from .trainer import build_accelerator
 
 # %% ../nbs/35_job.ipynb #e16d8fc3
-EVERY_JOB = {"precision", "seed", "device", "trackers", "run_dir", "resume"}  # what a job declares in any case
+EVERY_JOB = {"precision", "seed", "device", "trackers", "run_dir", "resume"}  # what every job declares
 
 
 def read_cells() -> list[str]:
@@ -54,26 +54,26 @@ def find_parameters(
 
 
 def injected_names() -> list[str]:
-    "The names that papermill sets in its own cell, without those that it adds by itself."
+    "The names that papermill sets in its own cell, without those that it adds itself."
     source = next((source for source in reversed(read_cells()) if source.startswith("# Parameters\n")), "")
     assigned = [node.targets[0].id for node in ast.parse(source).body if isinstance(node, ast.Assign)]
     return [name for name in assigned if not name.startswith("PAPERMILL_")]
 
 
 def read_papermill() -> dict[str, Any]:  # name -> text, or what YAML says
-    "What the command line of papermill says, if that started this kernel."
+    "The parameters on papermill's command line, if papermill started this kernel."
     try:
         process = psutil.Process(os.getppid())
         words, folder = process.cmdline(), process.cwd()
     except psutil.Error:
         return {}
-    at = next((i for i, word in enumerate(words[:4]) if Path(word).stem == "papermill"), None)
-    if at is None:
+    index = next((i for i, word in enumerate(words[:4]) if Path(word).stem == "papermill"), None)
+    if index is None:
         return {}
     from papermill.cli import papermill
-    found = papermill.make_context("papermill", words[at + 1:], resilient_parsing=True).params
+    values = papermill.make_context("papermill", words[index + 1:], resilient_parsing=True).params
     names = {option.opts[-1]: option.name for option in papermill.params}
-    return read_options({option: found[names[option]] or () for option in OPTIONS}, folder)
+    return read_options({option: values[names[option]] or () for option in OPTIONS}, folder)
 
 # %% ../nbs/35_job.ipynb #0c3528ca
 @dataclass(eq=False)
@@ -87,9 +87,9 @@ class Job:
     versions: dict
 
     def __post_init__(self):
-        self.run = Path(self.parameters["run_dir"]).absolute()  # takes everything that is written
+        self.run = Path(self.parameters["run_dir"]).absolute()  # where everything is written
         self.device = self.accelerator.device  # where the model belongs
-        self.shard = {"rank": self.accelerator.process_index,  # which part of the data is this process's
+        self.shard = {"rank": self.accelerator.process_index,  # which part of the data belongs to this process
                       "world_size": self.accelerator.num_processes}
         self.is_main = self.accelerator.is_main_process  # whether this process is the one that writes
 
@@ -97,7 +97,7 @@ class Job:
         self,
         **config,  # what else may not change on resume: the SHA-256 of the corpus, ...
     ) -> dict:
-        "What a job tells its `Trainer`: where it writes, on what it runs, how long, and whether it goes on."
+        "What a job passes to its `Trainer`: where it writes, on what it runs, how long, and whether it resumes."
         names = ("epochs", "max_seconds", "patience", "average", "accumulate", "resume")
         return {name: self.parameters[name] for name in names if name in self.parameters} | {
             "run_dir": self.run, "accelerator": self.accelerator, "config": self.config | config, "log_every": 20}
@@ -123,7 +123,7 @@ def finish(
     training: dict,  # from `Trainer.fit`
     model: torch.nn.Module,  # with `save_pretrained`
     symbols: Any = None,  # its vocabulary
-    **more,  # whatever else the task has to say
+    **more,  # whatever else the task reports
 ):
     "Write `model/` and `results.json`, once for all processes, and close the trackers."
     name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform()
@@ -142,9 +142,9 @@ def finish(
 def check_precision(
     precision: str,
     accelerator,  # from `build_accelerator`
-    names: Collection[str],  # what reads: "lstm", "sru", ...
+    names: Collection[str],  # of the units in use: "lstm", "sru", ...
 ):
-    "Refuse a precision in which this device has no LSTM: PyTorch runs it on oneDNN, which asks for instructions."
+    "Refuse a precision in which this device has no LSTM: PyTorch runs it on oneDNN, which needs certain instructions."
     if "lstm" in names and precision != "float32":
         layer = torch.nn.LSTM(8, 8).to(accelerator.device)
         try:
@@ -159,9 +159,9 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def keep_memory() -> bool:  # whether this system's memory is now kept
-    "Have glibc keep what it got: blocks of at most 32 MB, its own limit, and what is free at the end of the heap."
-    said = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
-    if said or libc_ver()[0] != "glibc":
+    "Have glibc keep freed memory: blocks of at most 32 MB, its own limit, and what is free at the end of the heap."
+    configured = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
+    if configured or libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(M_MMAP_THRESHOLD, 32 * 2**20) and mallopt(M_TRIM_THRESHOLD, 2**30))
@@ -171,15 +171,15 @@ def start_job(
     task: str,  # of the notebook NN_task.ipynb
     values: Mapping,  # globals() of the notebook
     preset: Mapping | Callable = MappingProxyType({}),  # name -> value of what is left at its default; or p -> these
-    packages: tuple[str, ...] = (),  # whose versions the results tell, beside those of any job
+    packages: tuple[str, ...] = (),  # whose versions the results record, besides those of any job
     parameters: dict[str, Parameter] | None = None,  # None: those that the notebook declares
 ) -> tuple[Job, SimpleNamespace]:  # the job, its parameters
     "Check the parameters, seed everything, find the device and the other processes, and print what this run is."
     parameters = parameters or find_parameters(task)
     check_names(parameters, injected_names())
-    other = {name for name, parameter in parameters.items() if type(values.get(name, "")) is not parameter.type}
-    written = read_papermill() if other & values.keys() else {}
-    checked = check_values(parameters, {**values, **{name: written[name] for name in other & written.keys()}})
+    mistyped = {name for name, parameter in parameters.items() if type(values.get(name, "")) is not parameter.type}
+    written = read_papermill() if mistyped & values.keys() else {}
+    checked = check_values(parameters, {**values, **{name: written[name] for name in mistyped & written.keys()}})
     preset = preset(SimpleNamespace(**checked)) if callable(preset) else preset
     checked |= {name: value for name, value in preset.items() if checked[name] == parameters[name].default}
     if not checked["run_dir"]:
@@ -189,8 +189,8 @@ def start_job(
     torch.set_flush_denormal(True)  # threads that begin later inherit it
     accelerator = build_accelerator(checked["device"], checked["precision"],
                                     [name.strip() for name in checked["trackers"].split(",") if name.strip()])
-    readers = ",".join(str(checked.get(name)) for name in ("unit", "encoder", "compare")).split(",")
-    check_precision(checked["precision"], accelerator, readers)
+    units = ",".join(str(checked.get(name)) for name in ("unit", "encoder", "compare")).split(",")
+    check_precision(checked["precision"], accelerator, units)
     seed = checked["seed"]
     random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
     versions = {"python": python_version(),

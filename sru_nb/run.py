@@ -42,7 +42,7 @@ DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 75  # 75: EX_TEMPFAIL of sysexits.h, "tr
 
 
 class UsageError(ValueError):
-    "What was asked for cannot be started, and nothing was."
+    "The request cannot be carried out, and nothing was started."
 
 # %% ../nbs/34_run.ipynb #5c67560f
 TYPES = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
@@ -58,9 +58,9 @@ class Parameter:
     type: type  # int, float, str or bool
     default: int | float | str | bool
     help: str
-    line: str = ""  # the whole of it
+    line: str = ""  # the whole line
     choices: tuple = ()  # values that it may have
-    bounds: str = ""  # or the interval that it is in, such as "[0, 1)"
+    bounds: str = ""  # or the interval that it must be in, such as "[0, 1)"
     may_change: bool = False  # when a run is resumed
 
     def check(
@@ -155,7 +155,7 @@ def find_notebook(
 def is_remote(
     path: str | Path,
 ) -> bool:
-    "Whether a name is not of this machine's files, such as s3://bucket/out.ipynb."
+    "Whether a name is not that of a local file, such as s3://bucket/out.ipynb."
     return re.match(r"[A-Za-z][\w+.-]+:/", str(path)) is not None
 
 # %% ../nbs/34_run.ipynb #504be1e7
@@ -178,7 +178,7 @@ def read_parameters(
     return parse_cell(cells[0].source)
 
 # %% ../nbs/34_run.ipynb #182fc68f
-def list_jobs() -> dict[str, tuple[str, str]]:  # name -> title, what it does in a line
+def list_jobs() -> dict[str, tuple[str, str]]:  # name -> title, summary line
     "The job notebooks that come with the package."
     folder, jobs = next(folder for folder in notebook_folders()[2:] if folder.is_dir()), {}
     for path in sorted(folder.glob("*.ipynb")):
@@ -192,7 +192,7 @@ def list_jobs() -> dict[str, tuple[str, str]]:  # name -> title, what it does in
 
 def copy_notebook(
     name: str,  # "40_enwik8", or another notebook that is installed
-    folder: str | Path = ".",  # takes it
+    folder: str | Path = ".",  # where to copy it
 ) -> Path:  # the copy
     "Copy a notebook of the package, never over another file."
     source, target = find_notebook(name), Path(folder) / find_notebook(name).name
@@ -224,7 +224,7 @@ def check_values(
 
 
 def check_names(parameters: dict[str, Parameter], names: Collection[str]):
-    "Refuse what the notebook does not declare, with the nearest that it does."
+    "Refuse a name that the notebook does not declare, suggesting the nearest."
     for name in names:
         if name not in parameters:
             near = difflib.get_close_matches(name, parameters, 1, 0)
@@ -234,7 +234,7 @@ def check_names(parameters: dict[str, Parameter], names: Collection[str]):
 
 def fill(
     parameters: dict[str, Parameter],
-    values: Mapping[str, Any],  # by name, as a command line or a file says
+    values: Mapping[str, Any],  # by name, as a command line or a file gives them
 ) -> dict:  # a value for every parameter
     "The values of all parameters: those that are set, else the defaults."
     check_names(parameters, values)
@@ -257,37 +257,37 @@ def complete(
 ) -> tuple[dict, Path]:  # the values, the folder of the run
     "Fill in `run_dir`, from the output's name, and `resume`, where they are declared."
     run_dir = values.get("run_dir") or output.removesuffix(".ipynb")
-    own = {"run_dir": run_dir, "resume": values.get("resume") or resume}
-    return values | {name: value for name, value in own.items() if name in values}, Path(run_dir)
+    filled = {"run_dir": run_dir, "resume": values.get("resume") or resume}
+    return values | {name: value for name, value in filled.items() if name in values}, Path(run_dir)
 
 # %% ../nbs/34_run.ipynb #12630015
 WAIT = timedelta(minutes=5)  # for the other processes of a job
 
 
 def meet(
-    environ: MutableMapping,  # os.environ: is changed to name the new store, and the restarts that all agree on
+    environ: MutableMapping,  # os.environ: changed to name the new store, and the restarts that all agree on
 ):  # the store
     "Find the other processes of this attempt."
     from torch.distributed import TCPStore
     rank, world, restarts = find_place(environ)
     address, options = environ["MASTER_ADDR"], {"wait_for_workers": False, "timeout": WAIT}
     serves = rank == 0 and environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
-    known = TCPStore(address, int(environ["MASTER_PORT"]), is_master=serves, multi_tenant=True, **options)
+    shared = TCPStore(address, int(environ["MASTER_PORT"]), is_master=serves, multi_tenant=True, **options)
     store, end = None, time.monotonic() + WAIT.total_seconds()
     if rank == 0:
-        with socket.create_connection((address, known.port), WAIT.total_seconds()) as connection:
+        with socket.create_connection((address, shared.port), WAIT.total_seconds()) as connection:
             here = connection.getsockname()[0]
         host = address if here.startswith("127.") or here == "::1" else here  # rank 0 may have moved to another node
         store, word = TCPStore(host, 0, is_master=True, **options), uuid.uuid4().hex
         store.set("word", word)
-        known.set("sru_nb", f"{host} {store.port} {word}")
+        shared.set("sru_nb", f"{host} {store.port} {word}")
     while not store:
-        host, port, word = known.get("sru_nb").decode().split()
+        host, port, word = shared.get("sru_nb").decode().split()
         try:
             socket.create_connection((host, int(port)), 5).close()
             answering = TCPStore(host, int(port), is_master=False, **options)
             store = answering if answering.get("word").decode() == word else None
-        except (OSError, RuntimeError):  # that of an earlier attempt
+        except (OSError, RuntimeError):  # the store of an earlier attempt
             if time.monotonic() > end:
                 raise
         time.sleep(0.1)
@@ -307,14 +307,14 @@ class Execution:
         target: str | Path,  # where it is written, cell by cell
         values: dict,  # of all parameters
         log: bool = True,  # print the cells' outputs
-        grace: float = 600,  # seconds between a signal and the kernel's end by force
+        grace: float = 600,  # seconds from a signal until the kernel is killed
     ):
         self.source, self.target, self.values, self.log, self.grace = source, target, values, log, grace
         self.signals, self.cells, self.error, self.process, self.timer = [], 0, None, None, None
-        self.lived = False  # the kernel, until it was asked to end: papermill may take cells of a dead one for done
+        self.lived = False  # the kernel, until asked to end: papermill may take the cells of a dead one for done
 
     def pass_on(self, number: int | None = None, frame: Any = None):
-        "Note a signal that asks for an end; tell the kernel, as soon as there is one."
+        "Note a signal that asks for the end; pass it on to the kernel as soon as there is one."
         if number is not None:
             self.signals.append(number)
         if self.signals and self.process and self.timer is None:
@@ -326,15 +326,15 @@ class Execution:
             self.kill()
 
     def kill(self):
-        "End the kernel, which leads a session of its own, with all that it started."
-        with contextlib.suppress(ProcessLookupError):  # it ended in this moment
+        "Kill the kernel, which leads its own session, with all that it started."
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
             if self.process and self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 # %% ../nbs/34_run.ipynb #ac6b1225
 @patch
 def run(self: Execution):
-    "Run the notebook to its end, or to the end that a signal makes; an error is kept in `error`."
+    "Run the notebook until it ends or a signal ends it; an error is kept in `error`."
     import papermill
     from jupyter_client import AsyncKernelManager
 
@@ -420,7 +420,7 @@ def report(code: int, happened: str, trace: str, source: Path, values: dict):
 def let_threads_sleep(
     environ: MutableMapping,  # os.environ, before PyTorch is loaded: changed unless it says how threads wait
 ):
-    "Have a thread that waits for another one look a thousand times and then sleep."
+    "Have a thread that waits for another one check a thousand times and then sleep."
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & environ.keys():
         environ["GOMP_SPINCOUNT"] = "1000"
 
@@ -431,18 +431,18 @@ LONG = {"--parameters_base64": "-b", "--parameters_file": "-f", "--parameters_ya
 
 def split_options(
     words: list[str],  # of the command line
-) -> tuple[dict[str, list], list[str]]:  # option -> what stands behind it, each time; the other words
-    "Take the options that set parameters out of a command line."
+) -> tuple[dict[str, list], list[str]]:  # option -> its arguments, each time; the other words
+    "Separate the options that set parameters from the rest of a command line."
     options, rest, words = {option: [] for option in OPTIONS}, [], iter(words)
     for word in words:
         option = LONG.get(word, word)
         if option not in OPTIONS:
             rest.append(word)
             continue
-        behind = tuple(itertools.islice(words, OPTIONS[option]))
-        if len(behind) < OPTIONS[option]:
+        arguments = tuple(itertools.islice(words, OPTIONS[option]))
+        if len(arguments) < OPTIONS[option]:
             raise UsageError(f"{word}: expected " + ("a name and a value" if OPTIONS[option] == 2 else "YAML"))
-        options[option].append(behind if len(behind) == 2 else behind[0])
+        options[option].append(arguments if len(arguments) == 2 else arguments[0])
     return options, rest
 
 # %% ../nbs/34_run.ipynb #d082b015
@@ -488,8 +488,8 @@ def read_options(
     for word in options["-y"]:
         values |= read_yaml(word, "-y")
     names = [name for name, _ in (*options["-p"], *options["-r"])]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"{twice[0]} is given twice")
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"{repeated[0]} is given twice")
     return values | dict(options["-p"]) | dict(options["-r"])
 
 # %% ../nbs/34_run.ipynb #fd69bd03
@@ -504,7 +504,7 @@ def check_output(
     from papermill.parameterize import add_builtin_parameters, parameterize_path
     try:
         output = parameterize_path(output, add_builtin_parameters(values))
-    except Exception as error:  # whatever str.format says
+    except Exception as error:  # whatever str.format raises
         raise UsageError(f"output={output!r}: {error}") from error
     if not output.endswith(".ipynb"):
         raise UsageError(f"output={output!r}, expected a name that ends in .ipynb")
@@ -541,7 +541,7 @@ def run_notebook(
             path.replace(next(name for name in names if not name.exists()))
     log = rank == 0 and not args.quiet
     os.environ.setdefault("SRU_NB_PROGRESS", "plain")  # for the kernel: lines in place of a line kept up to date
-    let_threads_sleep(os.environ)  # its own
+    let_threads_sleep(os.environ)  # those of the kernel
     if log:
         print(f"{args.notebook} -> {target}, run_dir {run_dir}"
               + f", restart {restarts}: resume = {values.get('resume')}" * bool(restarts), flush=True)
@@ -651,7 +651,7 @@ class SweepRun:
     notebook: Path
     path: Path  # the run's folder; beside it lie its notebook and what it prints
     parameters: dict  # without run_dir and resume
-    environment: dict[str, str | None]  # beside that of the process; None: not set
+    environment: dict[str, str | None]  # added to that of the process; None: not set
     owner: int  # the process that it ends with; 0: none
 
     def __call__(self) -> int:
@@ -667,14 +667,14 @@ class SweepRun:
             try:
                 while self.process.poll() is None:
                     if self.owner and psutil.Process(os.getppid()).ppid() != self.owner:
-                        self.process.terminate()  # submitit's process between the two has got another parent
+                        self.process.terminate()  # submitit's process between the two has a new parent
                     time.sleep(0.5)
             finally:
                 self.process.terminate()  # after Ctrl-C
         return self.process.returncode
 
     def checkpoint(self):
-        "End the run before Slurm does, and say how to go on."
+        "End the run before Slurm does, and return how to resume it."
         from submitit.helpers import DelayedSubmission
         self.process.terminate()
         self.process.wait()
@@ -684,7 +684,7 @@ class SweepRun:
 def sweep(
     notebook: str | Path,  # a job
     runs: dict[str, dict],  # name -> parameters, without run_dir and resume
-    folder: str | Path,  # takes NAME/ (the run), NAME.ipynb and NAME.log of each
+    folder: str | Path,  # where NAME/ (the run), NAME.ipynb and NAME.log are written
     workers: int = 0,  # how many at a time; 0: here one for each core, on a cluster all
     cluster: str = "local",  # or "slurm": partition, account and so on are sbatch's own, from SBATCH_PARTITION, ...
     gpus: int = 0,  # for each run, on a cluster

@@ -28,7 +28,7 @@ unit: str = "sru"  # sru | lstm: which"""
 
 
 def start(values, **options):
-    "A job with these values, the others as they are declared."
+    "A job with these values and the declared defaults of the others."
     return start_job("task", values, parameters=parse_cell(DECLARED), **options)
 
 
@@ -41,7 +41,7 @@ def test_a_job_starts_from_its_seed():
 
 # %% ../nbs/35_job.ipynb #30b1558e
 class Model(torch.nn.Linear):
-    "One that can be saved."
+    "A model that can be saved."
 
     def save_pretrained(self, folder, symbols, results):
         folder.mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_a_run_dir_is_one_folder_under_runs():
 
 # %% ../nbs/35_job.ipynb #451971a5
 def faults_of_a_step() -> int:
-    "How many pages the system clears for a block that was there before."
+    "How many pages the system clears for a block that was allocated before."
     import resource  # which Windows lacks
     for _ in range(2):
         np.ones(2**20)

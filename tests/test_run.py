@@ -148,11 +148,11 @@ def test_options_override_each_other_as_papermill_s(tmp_path):
 
 # %% ../nbs/34_run.ipynb #8cc75cec
 def refused(*words):
-    "What the command says when it does not start; its exit code must be USAGE."
-    with contextlib.redirect_stderr(io.StringIO()) as said, pytest.raises(SystemExit) as end:
+    "The error message of a command that does not start; its exit code must be USAGE."
+    with contextlib.redirect_stderr(io.StringIO()) as stderr, pytest.raises(SystemExit) as end:
         main([str(word) for word in words])
     assert end.value.code == USAGE
-    return said.getvalue().splitlines()[-1]
+    return stderr.getvalue().splitlines()[-1]
 
 
 def test_what_cannot_be_started_writes_nothing(tmp_path):
@@ -200,10 +200,10 @@ def test_the_processes_of_a_job_share_its_folder():
     assert complete({}, "a/out.ipynb", False) == ({}, Path("a/out"))
 
 
-@pytest.mark.parametrize("said", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "5"}, {}])
-def test_how_threads_wait_is_the_user_s_to_say(said):
-    let_threads_sleep(environ := {"OMP_NUM_THREADS": "3", **said})
-    assert environ == {"OMP_NUM_THREADS": "3", **(said or {"GOMP_SPINCOUNT": "1000"})}
+@pytest.mark.parametrize("settings", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "5"}, {}])
+def test_how_threads_wait_is_the_user_s_to_say(settings):
+    let_threads_sleep(environ := {"OMP_NUM_THREADS": "3", **settings})
+    assert environ == {"OMP_NUM_THREADS": "3", **(settings or {"GOMP_SPINCOUNT": "1000"})}
 
 
 def test_the_console_command_is_this_one():
@@ -256,9 +256,9 @@ def test_the_output_records_every_parameter(tmp_path):
                     "os.environ['SRU_NB_PROGRESS'], os.environ.get('GOMP_SPINCOUNT')")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "out.ipynb").write_text("an earlier run")
-    unsaid = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    environ = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     words = [job, "runs/out.ipynb", "-p", "epochs", "50", "-p", "rate", "-1e-3"]
-    code, out, err, _ = finish(start(*words, cwd=tmp_path, env=unsaid))
+    code, out, err, _ = finish(start(*words, cwd=tmp_path, env=environ))
     assert (code, err) == (DONE, "")
     assert out.splitlines() == [f"{job} -> runs/out.ipynb, run_dir runs/out", "started 50 a#b", "-0.05",
                                 "('plain', '1000')", "done: runs/out.ipynb"]
@@ -273,7 +273,7 @@ def test_the_output_records_every_parameter(tmp_path):
 
 # %% ../nbs/34_run.ipynb #5caa9d86
 class Elsewhere:
-    "A handler of papermill's for a place in memory."
+    "A papermill handler for a place in memory."
 
     def __init__(self):
         self.files = {}
@@ -333,26 +333,26 @@ time.sleep(60)
 def ended(tmp_path, *sources):
     "Exit code and stderr of a job that runs in a thread of this process."
     job = write_job(tmp_path / "job.ipynb", *sources, parameters="epochs: int = 3  # passes")
-    with contextlib.redirect_stderr(io.StringIO()) as said:
-        return main([str(job), str(tmp_path / "out.ipynb"), "--quiet"]), said.getvalue()
+    with contextlib.redirect_stderr(io.StringIO()) as text:
+        return main([str(job), str(tmp_path / "out.ipynb"), "--quiet"]), text.getvalue()
 
 
 def test_an_error_is_shown_and_written(tmp_path):
-    code, said = ended(tmp_path, "1", "def inner():\n    raise KeyError('the reason')\n\ninner()", "2")
-    assert code == FAILED and "in inner()" in said and "KeyError: 'the reason'" in said and "\x1b" not in said, said
-    assert said.splitlines()[-1].endswith("no parameters `resume` and `run_dir`: the same command starts anew")
+    code, text = ended(tmp_path, "1", "def inner():\n    raise KeyError('the reason')\n\ninner()", "2")
+    assert code == FAILED and "in inner()" in text and "KeyError: 'the reason'" in text and "\x1b" not in text, text
+    assert text.splitlines()[-1].endswith("no parameters `resume` and `run_dir`: the same command starts anew")
     names = [output.get("ename") for cell in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
              for output in cell.get("outputs", [])]
     assert names == [None, "KeyError"]
 
 
-@pytest.mark.parametrize("source,said", [
+@pytest.mark.parametrize("source,message", [
     ("import signal\nos.kill(os.getpid(), signal.SIGKILL)", "died of SIGKILL in In [4]: was there enough memory?"),
     ("os._exit(3)", "the kernel exited with status 3 in In [4]")])
-def test_a_dead_kernel_is_noticed_in_seconds(source, said, tmp_path):
+def test_a_dead_kernel_is_noticed_in_seconds(source, message, tmp_path):
     begun = time.monotonic()
     code, err = ended(tmp_path, "import os", source)
-    assert code == FAILED and said in err and time.monotonic() - begun < 20, err
+    assert code == FAILED and message in err and time.monotonic() - begun < 20, err
 
 # %% ../nbs/34_run.ipynb #7fba6f7c
 def test_a_signal_lets_the_trainer_save(tmp_path):
@@ -557,8 +557,8 @@ def test_a_sweep_runs_each_once_and_what_failed_again(tmp_path, capfd, monkeypat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_sweep_ends_with_the_process_that_asked(number, tmp_path):
     write_job(tmp_path / "job.ipynb", TRAINER)
-    asking = "from sru_nb.run import sweep; sweep('job.ipynb', {'a': {}, 'b': {}}, 'sweep', workers=1)"
-    process = subprocess.Popen([sys.executable, "-c", asking], cwd=tmp_path, stderr=subprocess.DEVNULL,
+    program = "from sru_nb.run import sweep; sweep('job.ipynb', {'a': {}, 'b': {}}, 'sweep', workers=1)"
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stderr=subprocess.DEVNULL,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     wait_for(tmp_path / "sweep" / "a" / "started", process)
     process.send_signal(number)
