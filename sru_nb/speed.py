@@ -42,7 +42,7 @@ def median_seconds(
     functions: dict[str, Callable],  # name -> what to time, without arguments
     device: torch.device,
     samples: int = 7,  # of each function, after warm-up
-    lasting: float = 0.02,  # seconds that a sample lasts at least
+    lasting: float = 0.02,  # minimum seconds of a sample
 ) -> dict[str, float]:  # name -> seconds of one call
     "The median time of each function, measured in turns."
     if samples < 5:
@@ -91,9 +91,9 @@ def kernel_errors(
         return h, recurrence_backward(grad_h, grad_last, c, **few)[0]
 
     wide = {name: a.double() if isinstance(a, torch.Tensor) else a for name, a in few.items()}
-    expected, own = oracle(wide, grad_h.double(), grad_last.double()), oracle(few, grad_h, grad_last)
+    expected, loop = oracle(wide, grad_h.double(), grad_last.double()), oracle(few, grad_h, grad_last)
     return [(relative_error(a[:, :2].double(), e), relative_error(o.double(), e))
-            for a, o, e in zip(results, own, expected)]
+            for a, o, e in zip(results, loop, expected)]
 
 # %% ../nbs/90_speed.ipynb #abf0c058
 def cache_bytes(
@@ -110,7 +110,7 @@ def visit_size(
     device: torch.device,
     size: tuple[int, int, int],  # (L, B, d)
     dtype: torch.dtype,
-) -> list[dict]:  # of both passes: seconds, of the kernel and of the copy, and errors
+) -> list[dict]:  # of each pass: seconds of the kernel and of the copy, and errors
     "Time both passes once at one size, each beside a copy of as many bytes."
     module, (L, B, d) = importlib.import_module(f"sru_nb.kernels.{device.type}"), size
     one = L * B * d * dtype.itemsize  # bytes: an element for each step, unit and sequence
@@ -134,17 +134,17 @@ def visit_size(
     turns = {name: itertools.cycle(functions) for name, functions in zip(names, zip(*sets))}
     took = median_seconds({name: lambda turn=turn: next(turn)() for name, turn in turns.items()}, device)
     return [{"section": "kernel", "L": L, "B": B, "d": d, "dtype": str(dtype)[6:], "pass": name, "seconds": took[name],
-             "copy_seconds": took[f"copy for {name}"], "bytes": elements * one, "error": error, "loop_error": own}
-            for (name, elements), (error, own) in zip(passes, errors)]
+             "copy_seconds": took[f"copy for {name}"], "bytes": elements * one, "error": error, "loop_error": loop_error}
+            for (name, elements), (error, loop_error) in zip(passes, errors)]
 
 # %% ../nbs/90_speed.ipynb #ff98db38
 def measure_kernel(
     device: torch.device,
     sizes: list[tuple[int, int, int]],  # (L, B, d)
     dtypes: list[torch.dtype],
-    rounds: int = 5,  # walks through all sizes
+    rounds: int = 5,  # times that all sizes are measured
 ) -> list[dict]:  # L, B, d, dtype, pass, seconds, copy_seconds, bytes, error, loop_error, ratios: of each round
-    "Both passes of the recurrence against copies of as many bytes; of each size the round with the median ratio."
+    "Both passes of the recurrence against copies of as many bytes; for each size the round with the median ratio."
     visits, medians = {}, []
     for _ in range(rounds):
         for size, dtype in itertools.product(sizes, dtypes):
@@ -283,7 +283,7 @@ def time_layers(
         try:
             gradients(module.to(dtype), x, incoming)
             errors[name] = float64_error(module, x)
-        except Exception as error:  # no compiler, an old package, a dtype that it lacks: the reason is kept
+        except Exception as error:  # no compiler, an old package, an unsupported dtype: the reason is kept
             if name == "SRU":
                 raise
             absent[f"{name}, {str(dtype)[6:]}"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
@@ -438,7 +438,7 @@ PARTS = dict(kernel=measure_kernel, layer=measure_layers, sizes=measure_sizes, s
 def describe(
     device: torch.device,
 ) -> dict:  # date, device, versions, threads
-    "What a reader of a figure has to know."
+    "What is needed to interpret a figure."
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         name = f"{properties.name}, {properties.multi_processor_count} multiprocessors"
