@@ -134,8 +134,8 @@ def visit_size(
     turns = {name: itertools.cycle(functions) for name, functions in zip(names, zip(*sets))}
     took = median_seconds({name: lambda turn=turn: next(turn)() for name, turn in turns.items()}, device)
     return [{"section": "kernel", "L": L, "B": B, "d": d, "dtype": str(dtype)[6:], "pass": name, "seconds": took[name],
-             "copy_seconds": took[f"copy for {name}"], "bytes": elements * one, "error": error, "loop_error": loop_error}
-            for (name, elements), (error, loop_error) in zip(passes, errors)]
+             "copy_seconds": took[f"copy for {name}"], "bytes": elements * one, "error": error, "loop_error": loop}
+            for (name, elements), (error, loop) in zip(passes, errors)]
 
 # %% ../nbs/90_speed.ipynb #ff98db38
 def measure_kernel(
