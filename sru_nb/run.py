@@ -649,7 +649,7 @@ class SweepRun:
     "One run of a sweep: what submitit calls, perhaps on another machine."
 
     notebook: Path
-    path: Path  # the run's folder; beside it lie its notebook and what it prints
+    path: Path  # the run's folder; its notebook and its log lie beside it
     parameters: dict  # without run_dir and resume
     environment: dict[str, str | None]  # added to that of the process; None: not set
     owner: int  # the process that it ends with; 0: none

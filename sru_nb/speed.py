@@ -111,7 +111,7 @@ def visit_size(
     size: tuple[int, int, int],  # (L, B, d)
     dtype: torch.dtype,
 ) -> list[dict]:  # of each pass: seconds of the kernel and of the copy, and errors
-    "Time both passes once at one size, each beside a copy of as many bytes."
+    "Time both passes once at one size, each along with a copy of as many bytes."
     module, (L, B, d) = importlib.import_module(f"sru_nb.kernels.{device.type}"), size
     one = L * B * d * dtype.itemsize  # bytes: an element for each step, unit and sequence
     sets, passes = [], (("forward", 6), ("backward", 10))
@@ -132,9 +132,9 @@ def visit_size(
     errors = kernel_errors(case, incoming, results)
     names = ("forward", "backward", "copy for forward", "copy for backward")
     turns = {name: itertools.cycle(functions) for name, functions in zip(names, zip(*sets))}
-    took = median_seconds({name: lambda turn=turn: next(turn)() for name, turn in turns.items()}, device)
-    return [{"section": "kernel", "L": L, "B": B, "d": d, "dtype": str(dtype)[6:], "pass": name, "seconds": took[name],
-             "copy_seconds": took[f"copy for {name}"], "bytes": elements * one, "error": error, "loop_error": loop}
+    times = median_seconds({name: lambda turn=turn: next(turn)() for name, turn in turns.items()}, device)
+    return [{"section": "kernel", "L": L, "B": B, "d": d, "dtype": str(dtype)[6:], "pass": name, "seconds": times[name],
+             "copy_seconds": times[f"copy for {name}"], "bytes": elements * one, "error": error, "loop_error": loop}
             for (name, elements), (error, loop) in zip(passes, errors)]
 
 # %% ../nbs/90_speed.ipynb #ff98db38
@@ -290,9 +290,9 @@ def time_layers(
     passes = {"inference": torch.no_grad()(lambda module: output(module, x)),
               "training": lambda module: gradients(module, x, incoming)}
     for mode, run in passes.items():
-        took = median_seconds({name: functools.partial(run, modules[name]) for name in errors}, device, samples)
+        times = median_seconds({name: functools.partial(run, modules[name]) for name in errors}, device, samples)
         rows += [show_row(dict(section=section, L=L, B=B, d=d, dtype=str(dtype)[6:], name=name, mode=mode,
-                               seconds=seconds, error=errors[name])) for name, seconds in took.items()]
+                               seconds=seconds, error=errors[name])) for name, seconds in times.items()]
     return rows, absent
 
 
@@ -340,9 +340,9 @@ def measure_step(
     x, state = torch.randn(1, d, device=device), torch.zeros(1, d, device=device)
     states = {"SRUCell": state, "nn.LSTMCell": (state, state), "nn.GRUCell": state}
     with torch.no_grad():
-        took = median_seconds({name: functools.partial(cell, x, states[name]) for name, cell in cells.items()}, device)
+        times = median_seconds({name: functools.partial(cell, x, states[name]) for name, cell in cells.items()}, device)
     return [show_row(dict(section="step", d=d, name=name, seconds=seconds, error=float64_error(cells[name], x)))
-            for name, seconds in took.items()]
+            for name, seconds in times.items()]
 
 # %% ../nbs/90_speed.ipynb #77b9e34d
 def measure_growth(
@@ -365,12 +365,12 @@ def measure_growth(
             if expected > limit:
                 absent[f"{name}, L={L}"] = f"a step would take about {expected:.0f} s"
                 del modules[name]
-        took = median_seconds({n: functools.partial(gradients, m, x, incoming) for n, m in modules.items()}, device, 5)
-        for name, seconds in took.items():
+        times = median_seconds({n: functools.partial(gradients, m, x, incoming) for n, m in modules.items()}, device, 5)
+        for name, seconds in times.items():
             rows.append(show_row(dict(
                 section="growth", L=L, B=1, d=d, name=name, seconds=seconds, error=float64_error(modules[name], x),
                 kept_bytes=kept_bytes(modules[name], x))))
-        last = took
+        last = times
     return rows, absent
 
 # %% ../nbs/90_speed.ipynb #93475c7f
@@ -392,8 +392,8 @@ def measure_models(
             model.zero_grad(set_to_none=True)
             next_symbol_loss(model, (x, y))[0].backward()
 
-        took = median_seconds({unit: functools.partial(step, model) for unit, model in models.items()}, device, 5)
-        rows += [show_row(dict(section="model", preset=name, unit=unit, L=L, B=B, tokens_per_second=L * B / took[unit],
+        times = median_seconds({unit: functools.partial(step, model) for unit, model in models.items()}, device, 5)
+        rows += [show_row(dict(section="model", preset=name, unit=unit, L=L, B=B, tokens_per_second=L * B / times[unit],
                                parameters=sum(p.numel() for p in m.parameters()), error=float64_error(m, x)))
                  for unit, m in models.items()]
     return rows
