@@ -38,7 +38,7 @@ LAYERS = [dict(), dict(k=4), dict(m=3), dict(k=4, m=3), dict(directions=2, use_t
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("options", LAYERS)
-def test_the_same_bits_as_the_operations(options, dtype):
+def test_it_equals_the_operations(options, dtype):
     a, results = make_layer(dtype=dtype, **options), []
     assert fits(a.x, a[:8])
     for layer in direct_layer, layer_by_operations:
