@@ -302,6 +302,19 @@ def test_prose_names_notebooks_that_exist(path):
             assert names <= stems, f"{names - stems}"
 
 
+def test_the_readme_lists_the_names_that_the_modules_export():
+    """`index` is executed again after a name is added or removed."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[([\w.]+)\]\([^)]*\.ipynb\) \| (`.*`) \|$", text, re.MULTILINE)
+    listed = {module: re.findall("`(.+?)`", names) for module, names in rows}
+    for path, tree in modules().items():
+        names = [ast.literal_eval(node.value) for node in tree.body
+                 if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"]
+        if names and path != "sru_nb/__init__.py":
+            module = path.removeprefix("sru_nb/").removesuffix(".py").replace("/", ".")
+            assert listed.get(module) == sorted(names[0]), f"{path}: run nbs/index.ipynb again"
+
+
 def test_every_link_of_the_readme_leads_somewhere():
     path = ROOT / "README.md"
     assert not list(dead_links(path, path.read_text(encoding="utf-8")))
