@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['STATE', 'OWN_NAMES', 'from_interleaved', 'to_interleaved', 'check_input', 'check_tensor', 'check_mask',
-           'zero_at_pads', 'Layer', 'highway_scale', 'SRUCell', 'gates', 'Stack', 'SRU', 'small_layer', 'Costs',
-           'layer_costs']
+           'zero_at_pads', 'Layer', 'highway_scale', 'SRUCell', 'gates', 'Stack', 'SRU', 'training_stacks',
+           'small_layer', 'Costs', 'layer_costs']
 
 # %% ../nbs/10_sru.ipynb #dd54367c
 import copy
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from .basics import check_probability, check_whole, patch
 from .compat import unobserved, untouched
-from .direct import direct_layer, fits, plain, stacks
+from .direct import LayerArguments, direct_layer, fits, plain, stacks
 from .matmul import matmul
 from .op import sru_recurrence
 from .recurrence import contiguous, gates as gates_of_step
@@ -596,6 +596,14 @@ OWN_NAMES = ("weight", "weight_c", "bias", "weight_proj", "scale_x", "custom_m",
              "products", "recur", "direct", "_normalised", "_normalised_after")
 
 
+@cache
+def training_stacks():
+    "The module that computes a small stack with its gradients; loaded when it is first needed."
+    from sru_nb.kernels import training
+
+    return training
+
+
 def small_layer(
     cell: SRUCell,
     c0: torch.Tensor | None,  # (B, D)
@@ -603,16 +611,19 @@ def small_layer(
     n: int,
     D: int,
     dtype: torch.dtype,
+    graph: bool,  # autograd records: a mask of dropout is possible, a norm and factors are not
 ) -> tuple | None:  # a `StackLayer`; None: this layer must be called
     "The layer as `08_kernels.stack` takes it, if everything is as it was built."
-    if type(cell) is not SRUCell or not untouched(cell) or cell.training and (cell.dropout or cell.rnn_dropout) \
+    if type(cell) is not SRUCell or not untouched(cell) \
+            or cell.training and (cell.rnn_dropout or cell.dropout and not graph) \
             or any([vars(cell).get(name) is not None for name in OWN_NAMES]):
         return None
     # from the dictionaries: `Module.__getattr__` for all of these would take a fifth of the whole call
     parameters, norm, q, k = cell._parameters, cell._modules.get("layer_norm"), cell.projection_size, cell.num_matrices
     highway = bool(cell.has_skip_term)
     if cell.input_size != n or cell.output_size != D or k != (4 if highway and n != D else 3) \
-            or cell._modules.get("custom_m") is not None or bool(q) != ("weight_proj" in parameters):
+            or cell._modules.get("custom_m") is not None or bool(q) != ("weight_proj" in parameters) \
+            or graph and (q or norm is not None):
         return None
     weight = plain(parameters.get("weight"), dtype, (q or n, cell.num_directions, k, cell.hidden_size))
     weight_c, bias = plain(parameters.get("weight_c"), dtype, (2 * D,)), plain(parameters.get("bias"), dtype, (2 * D,))
@@ -641,22 +652,30 @@ def direct(
     mask_pad: torch.Tensor | None,  # (L, B) bool
 ) -> tuple[torch.Tensor, torch.Tensor] | None:  # h (L, B, directions * d), last states (layers, B, directions * d)
     "All layers in one call, if the input is small; None: they must be called one by one."
-    if torch.is_grad_enabled() or not fits(x, ()) or not x.is_cpu:
+    if not fits(x, ()) or not x.is_cpu:
         return None
-    stack, (L, B, n), D, layers = stacks(), x.shape, self.output_size, []
-    if not 0 < 3 * L * B * D * max(D, n) <= stack.SMALL or max(D, n) > stack.WIDE:
+    stack, (L, B, n), D, layers, graph = stacks(), x.shape, self.output_size, [], torch.is_grad_enabled()
+    limits = training_stacks() if graph else stack
+    if not 0 < 3 * L * B * D * max(D, n) <= limits.SMALL or max(D, n) > limits.WIDE:
         return None
+    states = [None if c0 is None else contiguous(c0) for c0 in states]
     for cell, c0 in zip(self.rnn_lst, states):
-        layer = small_layer(cell, None if c0 is None else contiguous(c0), B, n, D, x.dtype)
+        layer = small_layer(cell, c0, B, n, D, x.dtype, graph)
         if layer is None:
             return None
         layers.append(layer)
         n = D
-    x = plain(contiguous(x), x.dtype, x.shape)
-    mask_pad = None if mask_pad is None else contiguous(mask_pad)
-    if not layers or x is None or type(mask_pad) not in (type(None), torch.Tensor):
+    x, mask_pad = contiguous(x), None if mask_pad is None else contiguous(mask_pad)
+    data = plain(x, x.dtype, x.shape)
+    if not layers or data is None or type(mask_pad) not in (type(None), torch.Tensor):
         return None
-    return stack.run_stack(x, layers, mask_pad)
+    if not graph:
+        return stack.run_stack(data, layers, mask_pad)
+    zeros = x.new_zeros(B, D)
+    return training_stacks().small_stack(x, [
+        LayerArguments(None, None, cell.weight, cell.weight_c, cell.bias, zeros if c0 is None else c0, layer.scale_x,
+                       cell._dropout_mask(B, D, cell.dropout), None, layer.use_tanh, layer.highway)
+        for cell, layer, c0 in zip(self.rnn_lst, layers, states)], mask_pad)
 
 # %% ../nbs/10_sru.ipynb #ff516a26
 @patch

@@ -13,6 +13,7 @@ import os
 import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from unittest import mock
 
@@ -25,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import sru_nb
 from sru_nb import recurrence as oracle
 from sru_nb.direct import direct_layer
-from sru_nb.kernels import stack
+from sru_nb.kernels import stack, training
 from sru_nb.testing import TOLERANCE, close, close_all, kept_bytes, raises, run_forked, run_tests
 
 ROOT = Path(sru_nb.__file__).resolve().parents[1]  # the repository, of which the package is an editable install
@@ -276,22 +277,22 @@ def watched(situation, sru):
     return sru(x)
 
 
+@pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("situation", ["none", "mode", "autocast", "vmap", "hook", "wrapper", "parametrization"])
-def test_who_must_see_operations_or_calls_sees_them(situation):
+def test_who_must_see_operations_or_calls_sees_them(situation, grad):
     sru, forward = generic(), SRUCell.forward
     direct = mock.Mock(side_effect=direct_layer)
     with (mock.patch.object(SRUCell, "forward", autospec=True, side_effect=forward) as called,
           mock.patch.object(stack, "run_stack", side_effect=stack.run_stack) as together,
-          mock.patch.dict(SRUCell.direct.__globals__, direct_layer=direct), torch.no_grad()):
+          mock.patch.object(training, "small_stack", side_effect=training.small_stack) as node,
+          mock.patch.dict(SRUCell.direct.__globals__, direct_layer=direct), torch.set_grad_enabled(grad)):
         watched(situation, sru)
-        assert together.call_count == (situation == "none")
-        if situation == "none":
-            with torch.enable_grad():
-                watched(situation, sru)
+    assert together.call_count == (situation == "none" and not grad)
+    assert node.call_count == (situation == "none" and grad)
     # the mode, which counts operations, puts hooks on all modules
     calls = dict(mode=2, autocast=2, vmap=2, hook=1, wrapper=1, parametrization=1)
     assert called.call_count == calls.get(situation, 0)
-    assert direct.call_count == (0 if situation in ("mode", "autocast", "vmap") else 2)
+    assert direct.call_count == (0 if situation in ("none", "mode", "autocast", "vmap") else 2)
 
 
 @pytest.mark.parametrize("options", [*VARIANTS, dict(dropout=0.4, rnn_dropout=0.2), dict(batch_first=True),
@@ -308,6 +309,30 @@ def test_a_small_stack_in_one_call_equals_its_layers(options, dtype):
             expected = sru(x.transpose(0, 1) if sru.batch_first else x, start, pad)
             close_all(dict(enumerate(actual)), {i: a.detach() for i, a in enumerate(expected)}, 5 * TOLERANCE[dtype])
             pad = torch.rand((B, L) if sru.batch_first else (L, B)) < 0.3
+
+
+@pytest.mark.parametrize("options", [*VARIANTS, dict(dropout=0.4), dict(dropout=0.4, rnn_dropout=0.2),
+                                     dict(bidirectional=True, batch_first=True)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_small_stack_as_one_node_equals_its_layers(options, dtype):
+    sru, by_itself = generic(**options).to(dtype), {"layer_norm", "projection_size", "rnn_dropout"} & set(options)
+    for (L, B), padded in product(((1, 1), (4, 3)), (False, True)):
+        x, c0 = torch.randn(L, B, 5, dtype=dtype), torch.randn(2, B, sru.output_size, dtype=dtype)
+        pad, results = torch.rand(L, B) < 0.3 if padded else None, []
+        if sru.batch_first:
+            x, pad = x.transpose(0, 1), None if pad is None else pad.t()
+        for start, together in product((None, c0), (True, False)):
+            parameters = [p for p in sru.parameters() if p.requires_grad]
+            tensors = [x.requires_grad_(), *parameters, *([] if start is None else [start.requires_grad_()])]
+            torch.manual_seed(1)
+            with (mock.patch.object(training, "small_stack", side_effect=training.small_stack) as node,
+                  mock.patch.object(SRU, "direct", SRU.direct if together else lambda *arguments: None)):
+                h, c = sru(x, start, pad)
+            assert node.call_count == (together and not by_itself)
+            grads = torch.autograd.grad(h.square().sum() + c.sum(), tensors, allow_unused=True)
+            results.append(dict(enumerate([h.detach(), c.detach(), *(a for a in grads if a is not None)])))
+        for actual, expected in (results[:2], results[2:]):
+            close_all(actual, expected, 5 * TOLERANCE[dtype])
 
 
 def test_who_needs_its_layers_called_gets_them_called():
@@ -374,20 +399,24 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", list(CHANGES))
-def test_a_changed_layer_does_what_it_does_when_called(change):
-    sru, x, outcomes = generic(layer_norm=True, projection_size=3, rescale=True).eval(), torch.randn(4, 3, 5), []
+@pytest.mark.parametrize("change, options", [
+    (change, options) for options in (dict(layer_norm=True, projection_size=3), dict()) for change in CHANGES
+    if options or not any(word in change for word in ("norm", "projection", "eps"))])
+def test_a_changed_layer_does_what_it_does_when_called(change, options):
+    sru, x, outcomes = generic(rescale=True, **options).eval(), torch.randn(4, 3, 5), []
     CHANGES[change](sru)
-    for grad in (True, False):
+    for grad, direct in ((True, lambda *arguments: None), (True, SRU.direct), (False, SRU.direct)):
         try:
-            with torch.set_grad_enabled(grad):
+            with torch.set_grad_enabled(grad), mock.patch.object(SRU, "direct", direct):
                 outcomes.append([a.detach() for a in sru(x)])
         except Exception as error:
             outcomes.append(type(error))
-    if isinstance(outcomes[0], list):
-        close_all(*(dict(enumerate(outcome)) for outcome in outcomes[::-1]), 1e-5)
-    else:
-        assert outcomes[0] == outcomes[1]
+    called, *others = outcomes
+    for outcome in others:
+        if isinstance(called, list):
+            close_all(dict(enumerate(outcome)), dict(enumerate(called)), 1e-5)
+        else:
+            assert outcome == called
 
 
 def test_weights_may_be_given_other_memory_while_others_compute():
