@@ -3,8 +3,12 @@
 from sru_nb.data.series import as_series, facts, forecast, importlib, load_series, np, pd, split_series, torch
 
 # %% ../nbs/26_data.series.ipynb #d1ae7823
+from dataclasses import replace
+from unittest import mock
+
 import pytest
 
+from sru_nb.data.files import FILES
 from sru_nb.testing import close, raises
 
 # %% ../nbs/26_data.series.ipynb #2425bd3b
@@ -137,6 +141,15 @@ def test_a_file_is_the_table_in_it(tmp_path):
         (tmp_path / "d.parquet").write_bytes(b"PAR1")
         with raises(ImportError, "pyarrow"):
             load_series(tmp_path / "d.parquet")
+
+
+def test_a_published_file_has_its_split_under_any_path(tmp_path):
+    hourly(50).rename_axis("date").reset_index().to_csv(tmp_path / "copy.csv", index=False)
+    assert load_series(tmp_path / "copy.csv").counts is None
+    digest = load_series(tmp_path / "copy.csv").sha256
+    for name, day in ("ETTh2", 24), ("ETTm1", 96):
+        with mock.patch.dict(FILES, {f"{name}.csv": replace(FILES[f"{name}.csv"], digest=digest)}):
+            assert load_series(tmp_path / "copy.csv").counts == (360 * day, 120 * day, 120 * day)
 
 
 def test_auto_never_waits_for_a_network(tmp_path):

@@ -277,13 +277,14 @@ def load_series(
             "temperatures"
     if corpus == "temperatures":
         return temperatures()
-    if corpus in PUBLISHED:
-        path, day = obtain(f"{corpus}.csv", folder or None), 24 * (4 if "m" in corpus else 1)
-        series, counts = as_series(read_table(path)), (360 * day, 120 * day, 120 * day)
-    else:
-        path, counts = Path(corpus).expanduser(), None
-        series = as_series(read_table(path), **options)
-    return replace(series, name=path.stem, counts=counts, sha256=sha256_of(path), size=path.stat().st_size)
+    path = obtain(f"{corpus}.csv", folder or None) if corpus in PUBLISHED else Path(corpus).expanduser()
+    series, digest = as_series(read_table(path), **({} if corpus in PUBLISHED else options)), sha256_of(path)
+    counts = None
+    for name in PUBLISHED:  # also a file given by its path
+        if FILES[f"{name}.csv"].digest == digest:
+            day = 24 * (4 if "m" in name else 1)
+            counts = 360 * day, 120 * day, 120 * day
+    return replace(series, name=path.stem, counts=counts, sha256=digest, size=path.stat().st_size)
 
 # %% ../../nbs/26_data.series.ipynb #cde28765
 PARTS = ("train", "valid", "test")

@@ -253,7 +253,7 @@ def runner(dtype: torch.dtype, edition: int = NODE):
         f, bits = carray(pointer(job[ZERO]), (1,), real), carray(pointer(job[ZERO]), (1,), np.uint8)
         team, before = np.int64(call(job[TEAM])) if job[ACROSS] else 1, float_mode(FLUSHED)
         me = take(job) if team > 1 else 0
-        if job[GRAD_OUT]:
+        if job[GRAD_U]:  # the backward pass
             layers_backward(job, f, bits, me, team)
         else:
             layers_forward(job, f, bits, me, team)
