@@ -578,15 +578,16 @@ def through(
     u: torch.Tensor | None = None,  # (L, B, directions, k, d): products of the first layer, where they are known
 ) -> tuple[torch.Tensor, list | torch.Tensor]:  # h (L, B, directions * d), last states
     "The layers, one after the other."
-    if u is None and (result := self.direct(x, states, mask_pad)):
-        return result
-    last = []
-    for i, (layer, state) in enumerate(zip(self.rnn_lst, states)):
-        if i == 0 and u is not None:
-            x, c = layer.recur(u, None, x, state, mask_pad)
-        else:  # a hook or a wrapper needs a call, which refuses what does not fit
-            direct = type(layer) is SRUCell and untouched(layer) and layer.direct(x, state, mask_pad)
-            x, c = direct or layer(x, state, mask_pad)
+    layers, last = list(self.rnn_lst), []
+    if u is not None:
+        x, c = layers[0].recur(u, None, x, states[0], mask_pad)
+        last.append(c)
+    if result := self.direct(x, states, mask_pad, len(last)):
+        return (result[0], [*last, *result[1]]) if last else result
+    for layer, state in zip(layers[len(last):], states[len(last):]):
+        # a hook or a wrapper needs a call, which refuses what does not fit
+        direct = type(layer) is SRUCell and untouched(layer) and layer.direct(x, state, mask_pad)
+        x, c = direct or layer(x, state, mask_pad)
         last.append(c)
     return x, last
 
@@ -650,16 +651,19 @@ def direct(
     x: torch.Tensor,  # (L, B, n), zero at pads
     states: list,  # of each layer, (B, directions * d) or None
     mask_pad: torch.Tensor | None,  # (L, B) bool
+    first: int = 0,  # layers that have been computed
 ) -> tuple[torch.Tensor, torch.Tensor] | None:  # h (L, B, directions * d), last states (layers, B, directions * d)
-    "All layers in one call, if the input is small; None: they must be called one by one."
+    "All layers in one call, where that is faster; None: they must be called one by one."
     if not fits(x, ()) or not x.is_cpu:
         return None
     stack, (L, B, n), D, layers, graph = stacks(), x.shape, self.output_size, [], torch.is_grad_enabled()
-    limits = training_stacks() if graph else stack
-    if not 0 < 3 * L * B * D * max(D, n) <= limits.SMALL or max(D, n) > limits.WIDE:
+    wide = max(D, n)
+    work = 3 * L * B * D * wide
+    if not work or not (training_stacks().is_faster(L, B, wide, work) if graph else
+                        work <= stack.SMALL and wide <= stack.WIDE):
         return None
-    states = [None if c0 is None else contiguous(c0) for c0 in states]
-    for cell, c0 in zip(self.rnn_lst, states):
+    cells, states = list(self.rnn_lst)[first:], [None if c0 is None else contiguous(c0) for c0 in states[first:]]
+    for cell, c0 in zip(cells, states):
         layer = small_layer(cell, c0, B, n, D, x.dtype, graph)
         if layer is None:
             return None
@@ -675,7 +679,7 @@ def direct(
     return training_stacks().small_stack(x, [
         LayerArguments(None, None, cell.weight, cell.weight_c, cell.bias, zeros if c0 is None else c0, layer.scale_x,
                        cell._dropout_mask(B, D, cell.dropout), None, layer.use_tanh, layer.highway)
-        for cell, layer, c0 in zip(self.rnn_lst, layers, states)], mask_pad)
+        for cell, layer, c0 in zip(cells, layers, states)], mask_pad)
 
 # %% ../nbs/10_sru.ipynb #ff516a26
 @patch

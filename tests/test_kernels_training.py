@@ -39,7 +39,7 @@ def leaves(x, stack):
 
 KINDS = [dict(), dict(directions=2), dict(use_tanh=True, masks=False), dict(highway=False),
          dict(pads=False, masks=False), dict(highway=False, use_tanh=True, directions=2)]
-SHAPES = [(1, 3, 8, 8), (5, 3, 7, 36), (4, 1, 36, 36), (0, 3, 4, 4), (6, 9, 40, 20)]  # L, B, n, d
+SHAPES = [(1, 3, 8, 8), (5, 3, 7, 36), (4, 1, 36, 36), (0, 3, 4, 4), (6, 9, 40, 20), (11, 64, 48, 32)]  # L, B, n, d
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -125,13 +125,13 @@ def test_a_weight_that_is_replaced_before_the_backward_pass(change):
             close(actual, before, 2e-5)
 
 
-@pytest.mark.parametrize("n, d", [(64, 64), (33, 77)])
+@pytest.mark.parametrize("n, d, L", [(64, 64, 5), (33, 77, 9)])  # the weight is packed for many rows
 @mock.patch.object(training, "THREAD", 1)
-def test_threads_change_no_bit(n, d):
+def test_threads_change_no_bit(n, d, L):
     results, before = [], torch.get_num_threads()
     for threads in 1, 2:
         torch.set_num_threads(threads)
-        x, stack, pads = make_stack(n, d, torch.float32, B=7)
+        x, stack, pads = make_stack(n, d, torch.float32, B=23, L=L)
         inputs = leaves(x, stack)
         results.append(torch.autograd.grad(small_stack(x, stack, pads)[0].square().sum(), inputs))
     torch.set_num_threads(before)

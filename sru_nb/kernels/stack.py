@@ -107,13 +107,13 @@ def add(y, x, w):
 
 # %% ../../nbs/08_kernels.stack.ipynb #c1e5360a
 @jitable
-def stream(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
+def stream(f, weights, W, X, Y, n, m, x_row, x_term, y_row, low, high, left, right, begun):
     "Columns [left, right) of x @ w for rows [low, high), in the order in which the weights lie."
     real, line = f.dtype.type, 64 // weights.itemsize
     block = max(64, 32768 // (f.itemsize * (high - low)) // 64 * 64)
     for begin in range(left, right, block):
         end = min(begin + block, right)
-        for b in range(low, high):
+        for b in range(low, low if begun else high):
             for j in range(begin, end):
                 f[Y + b * y_row + j] = real(0)
         for i in range(0, n - 3, 4):
@@ -122,12 +122,12 @@ def stream(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
                 for j in range(begin, end, line):
                     prefetch(weights, w + r * m + j)
             for b in range(low, high):
-                x, y = four(f, X + b * x_row + i, 1, real), Y + b * y_row
+                x, y = four(f, X + b * x_row + i * x_term, x_term, real), Y + b * y_row
                 for j in range(begin, end):
                     store(f, y + j, add(load(f, y + j, 0), x, four(weights, w + j, m, real)), 0)
         for i in range(n - n % 4, n):
             for b in range(low, high):
-                x, y, w = f[X + b * x_row + i], Y + b * y_row, W + i * m
+                x, y, w = f[X + b * x_row + i * x_term], Y + b * y_row, W + i * m
                 for j in range(begin, end):
                     store(f, y + j, load(f, y + j, 0) + x * real(load(weights, w + j, 4)), 0)
 
@@ -156,11 +156,11 @@ def tile_of(whole: bool):
     "The function that computes a tile, or one that is a single register wide."
 
     @intrinsic
-    def tile(typingctx, f, weights, W, X, Y, n, m, x_row, y_row, begun, first):
+    def tile(typingctx, f, weights, W, X, Y, n, m, x_row, x_term, y_row, begun, first):
         "Add n terms to a tile of y, or to zeros if it is not `begun`; the `first` of a strip fetches the next strip."
 
         def generate(context, builder, signature, arguments):
-            f, weights, W, X, Y, n, m, x_row, y_row, begun, first = arguments
+            f, weights, W, X, Y, n, m, x_row, x_term, y_row, begun, first = arguments
             (size, count), itemsize = registers(context), signature.args[0].dtype.bitwidth // 8
             i32, i64, lanes, vectors = ir.IntType(32), ir.IntType(64), size // itemsize, range(count if whole else 1)
             vector, stored = (ir.VectorType(context.get_value_type(a.dtype), lanes) for a in signature.args[:2])
@@ -185,17 +185,18 @@ def tile_of(whole: bool):
                 with builder.if_then(first):
                     for p in places[len(vectors):]:
                         ask_for(builder, p)
+                term = builder.mul(loop.index, x_term)
                 for r in range(ROWS):
-                    x = builder.insert_element(empty, builder.load(place(0, X, i64(r), x_row, loop.index)), i32(0))
+                    x = builder.insert_element(empty, builder.load(place(0, X, i64(r), x_row, term)), i32(0))
                     x = builder.shuffle_vector(x, empty, same)
                     for v in vectors:
-                        term = builder.fmul(x, w[v], flags=("contract",))
-                        builder.store(builder.fadd(builder.load(sums[r, v]), term, flags=("contract",)), sums[r, v])
+                        xw = builder.fmul(x, w[v], flags=("contract",))
+                        builder.store(builder.fadd(builder.load(sums[r, v]), xw, flags=("contract",)), sums[r, v])
             for cell in cells:
                 builder.store(builder.load(sums[cell]), y(*cell), align=itemsize)
             return context.get_dummy_value()
 
-        return types.void(f, weights, *[types.int64] * 7, types.boolean, types.boolean), generate
+        return types.void(f, weights, *[types.int64] * 8, types.boolean, types.boolean), generate
 
     return tile
 
@@ -205,7 +206,7 @@ tile, narrow_tile = tile_of(True), tile_of(False)
 
 
 @jitable
-def tiles(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
+def tiles(f, weights, W, X, Y, n, m, x_row, x_term, y_row, low, high, left, right, begun):
     "Rows [low, high), a multiple of ROWS, of x @ w, in columns [left, right) as far as whole vectors go; that far."
     wide, narrow, end = columns(f, True), columns(f, False), left
     for i in range(0, n, TERMS):
@@ -213,25 +214,25 @@ def tiles(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
         while end + narrow <= right:
             w, step = W + i * m + end, wide if end + wide <= right else narrow
             for b in range(low, high, ROWS):
-                x, y = X + b * x_row + i, Y + b * y_row + end
+                x, y = X + b * x_row + i * x_term, Y + b * y_row + end
                 if step == wide:
-                    tile(f, weights, w, x, y, terms, m, x_row, y_row, i > 0, b == low)
+                    tile(f, weights, w, x, y, terms, m, x_row, x_term, y_row, begun or i > 0, b == low)
                 else:
-                    narrow_tile(f, weights, w, x, y, terms, m, x_row, y_row, i > 0, b == low)
+                    narrow_tile(f, weights, w, x, y, terms, m, x_row, x_term, y_row, begun or i > 0, b == low)
             end += step
     return end
 
 
 @jitable
-def multiply(f, weights, W, X, Y, n, m, x_row, y_row, low, high, left, right):
-    "Columns [left, right) of x @ w for rows [low, high)."
+def multiply(f, weights, W, X, Y, n, m, x_row, x_term, y_row, low, high, left, right, begun):
+    "Columns [left, right) of x @ w for rows [low, high), added to y if it is `begun`."
     rest, end = high - (high - low) % ROWS, right
     if low < rest:
-        end = tiles(f, weights, W, X, Y, n, m, x_row, y_row, low, rest, left, right)
+        end = tiles(f, weights, W, X, Y, n, m, x_row, x_term, y_row, low, rest, left, right, begun)
     if rest < high:
-        stream(f, weights, W, X, Y, n, m, x_row, y_row, rest, high, left, right)
+        stream(f, weights, W, X, Y, n, m, x_row, x_term, y_row, rest, high, left, right, begun)
     if end < right:
-        stream(f, weights, W, X, Y, n, m, x_row, y_row, low, rest, end, right)
+        stream(f, weights, W, X, Y, n, m, x_row, x_term, y_row, low, rest, end, right, begun)
 
 # %% ../../nbs/08_kernels.stack.ipynb #fe99a756
 @jitable
@@ -260,7 +261,7 @@ def product(f, weights, W, X, Y, scale, bias, n, d, k, x_row, y_row, low, high, 
     blocks, end = (1, k * d) if team == 1 else (k, right)
     for block in range(blocks):
         begin, stop = block * d + left, block * d + end
-        multiply(f, weights, W, X, Y, n, k * d, x_row, y_row, low, high, begin, stop)
+        multiply(f, weights, W, X, Y, n, k * d, x_row, 1, y_row, low, high, begin, stop, False)
         finish(f, Y, y_row, scale, bias, low, high, begin, stop)
     return left, right
 
