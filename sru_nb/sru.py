@@ -659,7 +659,7 @@ def direct(
     stack, (L, B, n), D, layers, graph = stacks(), x.shape, self.output_size, [], torch.is_grad_enabled()
     wide = max(D, n)
     work = 3 * L * B * D * wide
-    if not work or not (training_stacks().is_faster(L, B, wide, work) if graph else
+    if not work or not (training_stacks().is_faster(B, wide, work) if graph else
                         work <= stack.SMALL and wide <= stack.WIDE):
         return None
     cells, states = list(self.rnn_lst)[first:], [None if c0 is None else contiguous(c0) for c0 in states[first:]]

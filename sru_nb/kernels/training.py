@@ -6,11 +6,11 @@
 __all__ = ['LAYERS', 'STEPS', 'BATCH', 'PADS', 'INPUT', 'ZEROS', 'PACKED', 'OWN', 'GRAD_OUT', 'GRAD_U', 'SUMS', 'EVEN',
            'ODD', 'NOTHING', 'GRAD_INPUT', 'WEIGHT', 'VECTORS', 'BIAS', 'START', 'FACTOR', 'MASK', 'INPUTS', 'HIGHWAY',
            'TANH', 'DIRECTIONS', 'BLOCKS', 'UNITS', 'PRODUCTS', 'STATES', 'OUT', 'LAST', 'GRAD_WEIGHT', 'GRAD_VECTORS',
-           'GRAD_BIAS', 'GRAD_START', 'LAYER', 'PIECE', 'FEW', 'DEEP', 'inlined', 'NODE', 'SMALL', 'WIDE', 'NARROW',
-           'unit_forward', 'copy', 'fill', 'own_rows', 'steps_at_once', 'pack', 'multiply_packed', 'walk_forward',
-           'layers_forward', 'unit_backward', 'walk_backward', 'dot', 'pack_transposed', 'input_backward',
-           'layers_backward', 'runner', 'threads_for', 'run', 'run_forward', 'run_backward', 'as_layers',
-           'stack_by_operations', 'as_before', 'SmallStack', 'again', 'is_faster', 'small_stack']
+           'GRAD_BIAS', 'GRAD_START', 'LAYER', 'PIECE', 'FEW', 'DEEP', 'inlined', 'NODE', 'SMALL', 'WIDE', 'LARGE',
+           'NARROW', 'unit_forward', 'copy', 'fill', 'own_rows', 'steps_at_once', 'pack', 'multiply_packed',
+           'walk_forward', 'layers_forward', 'unit_backward', 'walk_backward', 'dot', 'pack_transposed',
+           'input_backward', 'layers_backward', 'runner', 'threads_for', 'run', 'run_forward', 'run_backward',
+           'as_layers', 'stack_by_operations', 'as_before', 'SmallStack', 'again', 'is_faster', 'small_stack']
 
 # %% ../../nbs/09a_kernels.training.ipynb #4a5d6b8b
 import array
@@ -466,17 +466,17 @@ def again(switches, needs, mask_pad, grad_out, grad_last, *tensors) -> list:
 
 
 SMALL, WIDE = 1 << 22, 256  # multiplications, inputs and outputs of a layer up to which calls cost more than work
-NARROW = 128  # inputs and outputs of layers that are faster here at any length, given two tiles of rows for each thread
+LARGE, NARROW = 1 << 28, 128  # the same where each thread has two tiles of rows of the batch or more
 
 
 def is_faster(
-    L: int,
     B: int,
     wide: int,  # the larger of inputs and outputs
     work: int,  # multiplications of a layer
 ) -> bool:
     "Whether one node is faster than a node for each layer, as measured below."
-    return work <= SMALL and wide <= WIDE or wide <= NARROW and B >= 2 * ROWS * torch.get_num_threads()
+    return work <= SMALL and wide <= WIDE or (work <= LARGE and wide <= NARROW
+                                              and B >= 2 * ROWS * torch.get_num_threads())
 
 
 def small_stack(
