@@ -332,7 +332,8 @@ def run(
     blocks: Sequence[torch.Tensor],  # one for each layer, written by the forward pass
     out: torch.Tensor | None,  # (L, B, D), of the forward pass
     last: torch.Tensor | None,  # (layers, B, D), of the forward pass
-    packed: tuple[int, int],  # memory for a packed weight, and the size of each thread's own
+    threads: int,
+    packed: tuple[int, int],  # memory for packed weights, and how much of it each thread has in the forward pass
     header: Sequence[int] = (),  # entries from `GRAD_OUT` on: the backward pass
     grads: Sequence[tuple] | None = None,  # of each layer those of weight, weight_c, bias and c0
 ):
@@ -351,7 +352,6 @@ def run(
                     index(out) if final else states + L * B * D, state, *map(index, grads[i] if grads else [None] * 4)]
         state += B * D
     pause, team = functions()
-    threads = threads_for(x, layers)
     alone = threads < 2 or not team or forked()
     job = array.array("q", [0, 1 if alone else threads, 0, pause, not alone, team, len(layers), L, B,
                             0 if mask_pad is None else mask_pad.data_ptr(), index(x), index(zeros), *packed, *header,
@@ -368,8 +368,9 @@ def run_forward(
     out, last = x.new_empty(L, B, D), x.new_empty(len(layers), B, D)
     blocks = [x.new_empty(L * B * (a.weight.numel() // len(a.weight) + 2 * D)) for a in layers]
     largest = max(a.weight.numel() for a in layers) if L * B >= FEW else 0
-    packed = x.new_empty(threads_for(x, layers) * largest)
-    run(x, layers, mask_pad, blocks, out, last, (index(packed), largest))
+    threads = threads_for(x, layers)
+    packed = x.new_empty(threads * largest)
+    run(x, layers, mask_pad, blocks, out, last, threads, (index(packed), largest))
     return out, last, blocks
 
 
@@ -390,7 +391,8 @@ def run_backward(
     grad_x, carry = torch.empty_like(x) if of_input else None, grad_last.clone(memory_format=torch.contiguous_format)
     grads = [(*(tensor.new_empty(tensor.shape) for tensor in (a.weight, a.weight_c, a.bias)), c0)
              for a, c0 in zip(layers, carry.unbind())]
-    run(x, layers, mask_pad, blocks, None, None, (places[-1], 0), [index(grad_out), *places[:-1], index(grad_x)], grads)
+    run(x, layers, mask_pad, blocks, None, None, threads_for(x, layers), (places[-1], 0),
+        [index(grad_out), *places[:-1], index(grad_x)], grads)
     return grad_x, grads
 
 # %% ../../nbs/09a_kernels.training.ipynb #2ae7e6f8
