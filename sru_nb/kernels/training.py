@@ -60,7 +60,7 @@ def unit_forward(f, u, way, scale, mask, vectors, bias, apart, state, c, h, use_
         store(f, c + j, now, 3)
         store(f, h + j, fade(out), 2)
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #e52fb24e
 @jitable
 def copy(f, source, target, count):
     "Copy so many elements."
@@ -86,7 +86,7 @@ def steps_at_once(job, team):
     "How many steps are multiplied together: the rows of one thread in several steps do not lie side by side."
     return max(1, PIECE // job[BATCH]) if team == 1 else 1
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #e73a8b62
 @jitable
 def pack(f, source, target, n, m, row):
     "Columns [0, m) of a matrix of n rows, in strips as wide as a tile: then a strip's rows lie side by side."
@@ -108,7 +108,7 @@ def multiply_packed(f, W, X, Y, n, m, x_row, y_row, low, high, begun):
             multiply(f, f, W + left * n + i * width, X + i, Y + left, min(DEEP, n - i), width, x_row, 1, y_row, low,
                      high, 0, width, begun or i > 0)
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #8b1ac495
 @jitable
 def walk_forward(job, f, bits, a, x, low, high, direction, begin, end):
     "The recurrence of the layer at entry `a`: one direction, its steps [begin, end), rows [low, high) of the batch."
@@ -132,7 +132,7 @@ def walk_forward(job, f, bits, a, x, low, high, direction, begin, end):
             else:
                 unit_forward(f, u, way, scale, mask, vectors, bias, D, state, c, h, False, d)
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #5a5b7027
 @jitable
 def layers_forward(job, f, bits, me, team):
     "All products and recurrences of this thread's rows of the batch: it never waits for another."
@@ -185,7 +185,7 @@ def unit_backward(f, grad, after, before, u, way, scale, mask, vectors, bias, ap
         store(f, sums + 2 * apart + j, load(f, sums + 2 * apart + j, 8) + grads[7], 8)
         store(f, sums + 3 * apart + j, load(f, sums + 3 * apart + j, 9) + grads[8], 9)
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #ff65de18
 @jitable
 def walk_backward(job, f, bits, a, x, grad, grad_x, low, high, direction, begin, end):
     "The recurrence of the layer at entry `a` back from its end, as `walk_forward`."
@@ -251,7 +251,7 @@ def input_backward(job, f, a, grad_x, low, high):
             y, value = grad_x + row * n + i, dot(f, job[GRAD_U] + row * m, job[a + WEIGHT] + i * m, m)
             f[y] = value + f[y] if job[a + HIGHWAY] else value
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #e378a497
 @jitable
 def layers_backward(job, f, bits, me, team):
     "All layers, the last one first."
@@ -265,7 +265,7 @@ def layers_backward(job, f, bits, me, team):
         if grad_x and L * B >= FEW:
             left, right = own_units(n, me, team)
             pack_transposed(job, f, a, left, right)
-        meet(job, team)  # nobody reads what the layer behind has left
+        meet(job, team)  # all are done with the scratch memory of the layer before
         fill(f, job[SUMS] + 4 * low * D, zero, 4 * (high - low) * D)
         for begin in range(0, L, piece):
             end = min(begin + piece, L)
@@ -359,7 +359,7 @@ def run(
     task, data = runner(x.dtype), job.buffer_info()[0]
     task.ctypes(data) if alone else openmp().GOMP_parallel(task.address, data, threads, 0)
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #97e91b7b
 def run_forward(
     x: torch.Tensor, layers: Sequence[LayerArguments], mask_pad: torch.Tensor | None,  # as of `run`
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:  # h (L, B, D); last states (layers, B, D); blocks
@@ -414,7 +414,7 @@ def stack_by_operations(
         last.append(c)
     return x, torch.stack(last)
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #74f649ae
 def as_before(x: torch.Tensor, tensors: Sequence[torch.Tensor | None], shapes: Sequence[tuple | None]) -> bool:
     "Whether these can still be read at their addresses: somebody may have set a parameter's `data`."
     dtype, readable = x.dtype, True
@@ -428,7 +428,7 @@ def as_before(x: torch.Tensor, tensors: Sequence[torch.Tensor | None], shapes: S
             readable = False
     return readable
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #4c859d9e
 class SmallStack(torch.autograd.Function):
     "A stack as one node of autograd's graph."
 
@@ -466,7 +466,7 @@ def again(switches, needs, mask_pad, grad_out, grad_last, *tensors) -> list:
         grads = iter(torch.autograd.grad(outputs, inputs, (grad_out, grad_last), create_graph=True, allow_unused=True))
     return [next(grads) if need else None for need in needs]
 
-
+# %% ../../nbs/09a_kernels.training.ipynb #f972a632
 SMALL, WIDE = 1 << 22, 256  # multiplications, inputs and outputs of a layer up to which calls cost more than work
 LARGE, NARROW = 1 << 28, 128  # the same where each thread has two tiles of rows of the batch or more
 
