@@ -156,7 +156,7 @@ def test_each_set_is_read_in_its_encoding(tmp_path, name):
     if name in ("mr", "subj", "trec"):
         assert load_published(name, tmp_path).parts.popitem()[1].tokens == [["caf", "caf"]] * 30
     else:
-        with raises(ValueError, f"{last.name}, line 1: b'\\xe9' is no utf-8"):
+        with raises(ValueError, f"{last.name}, line 1: b'\\xe9' is not UTF-8"):
             load_published(name, tmp_path)
 
 
@@ -312,7 +312,7 @@ def test_tables_of_three_parts_are_kept_apart(tmp_path):
     ("a.jsonl", b"{\"text\": \"So \\ud83d\", \"label\": 1}\n", "a.jsonl, line 1, column 'text': half a character"),
     ("a.jsonl", b"{\"text\": \"a\", \"label\": \"\\ude42\"}\n", "a.jsonl, line 1, column 'label': half a character"),
     ("a.csv", b"text,klass\na,1\n", "a.csv, line 2: no column 'label'; the columns are 'text', 'klass'"),
-    ("a.csv", b"text,label\nok,1\ncaf\xe9,0\n", "a.csv, line 3: b'\\xe9' is no utf-8"),
+    ("a.csv", b"text,label\nok,1\ncaf\xe9,0\n", "a.csv, line 3: b'\\xe9' is not UTF-8"),
     ("a.csv", b"", "has 0 examples"), ("a.csv", b"text,label\n", "has 0 examples"),
     ("a.csv", b"text,label\n" + b"a,1\n" * 20, "one class only"),
     ("a.tsv", b"text\tlabel\na b\t1\tc\n", "a.tsv, line 2: 3 columns"),

@@ -136,7 +136,7 @@ def test_bad_files_are_refused_with_their_place(tmp_path):
         (tmp_path / name).write_bytes(content)
         return tmp_path / name
 
-    for path, message in ((write("a.txt", b"good\nb\xff\n"), "a.txt, line 2: b'\\xff' is no utf-8"),
+    for path, message in ((write("a.txt", b"good\nb\xff\n"), "a.txt, line 2: b'\\xff' is not UTF-8"),
                           (write("b.txt", b"\xff\xfea\0"), "UTF-16"),
                           (write("c.csv", b"body,label\nx,1\n"), "no column 'text'; the columns are 'body', 'label'"),
                           (write("d.jsonl", b'{"text": 3}\n'), "column 'text': 3, expected a string"),

@@ -223,7 +223,7 @@ def text_lines(path: str | Path) -> Iterator[str]:
                 yield line.decode()
             except UnicodeDecodeError as error:
                 wrong = line[error.start : error.start + 1]
-                raise ValueError(f"{path}, line {number}: {wrong!r} is no utf-8") from error
+                raise ValueError(f"{path}, line {number}: {wrong!r} is not UTF-8") from error
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[str, dict]]:  # where the row is; column -> value

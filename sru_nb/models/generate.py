@@ -181,8 +181,8 @@ def lockstep(model, rows, choice: tuple, count: int, weights: str | None) -> Ite
         yield x[0].to("cpu", copy=True)  # a copy outside of inference mode: fit for training
 
 # %% ../../nbs/13a_models.generate.ipynb #077c5959
-def aligned(columns: Iterable[torch.Tensor], lengths: torch.Tensor, length: int) -> Iterator[torch.Tensor]:
-    "From the columns of `lockstep` the n-th new symbol of every row, for n below `length`."
+def aligned(columns: Iterable[torch.Tensor], lengths: torch.Tensor) -> Iterator[torch.Tensor]:
+    "From the columns of `lockstep` the n-th new symbol of every row."
     ahead = lengths - lengths.min()  # columns in which a row still reads
     size, rows = int(ahead.max()) + 1, torch.arange(len(lengths))
     if size == 1:
@@ -240,7 +240,7 @@ def stream(
     lengths = torch.tensor([len(row) for row in rows])
     count = int(lengths.max() - lengths.min()) + length if length else 0
     suits(model, len(rows), generator, weights)  # at once, not with the first symbol
-    columns = aligned(lockstep(model, rows, (temperature, top_k, top_p, generator), count, weights), lengths, length)
+    columns = aligned(lockstep(model, rows, (temperature, top_k, top_p, generator), count, weights), lengths)
     return columns if stop is None else until_stop(columns, stop)
 
 # %% ../../nbs/13a_models.generate.ipynb #de993c46
