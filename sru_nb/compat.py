@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['TRANSFORMS_ACTIVE', 'INTERPRETERS', 'FUNCTIONALIZE', 'FORWARD_LEVEL', 'ONEDNN_LINEAR', 'FOREACH_MUL',
-           'GLOBAL_HOOKS', 'HOOKS', 'COMPILED_CALL', 'DISPATCH_MODES', 'FUNCTION_MODES', 'NO_FUNCTION', 'INT8_LINEAR',
-           'INT8_WEIGHT', 'BFLOAT16_PRODUCTS', 'VNNI', 'find', 'transforms_active', 'transformed', 'forward_mode',
-           'unobserved', 'untouched', 'multiply_all']
+           'GLOBAL_HOOKS', 'HOOKS', 'COMPILED_CALL', 'DISPATCH_MODES', 'FUNCTION_MODES', 'SAVED_HOOKS', 'KEEPS_GRAPH',
+           'NO_FUNCTION', 'INT8_LINEAR', 'INT8_WEIGHT', 'BFLOAT16_PRODUCTS', 'VNNI', 'find', 'transforms_active',
+           'transformed', 'forward_mode', 'unobserved', 'untouched', 'packed', 'keeps_graph', 'multiply_all']
 
 # %% ../nbs/00b_compat.ipynb #37b3ef65
 from collections.abc import Sequence
@@ -36,6 +36,8 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 COMPILED_CALL = "_compiled_call_impl"  # of a module after `module.compile()`
 DISPATCH_MODES = find("_C._len_torch_dispatch_stack")  # how many are active
 FUNCTION_MODES = find("_C._len_torch_function_stack")
+SAVED_HOOKS = find("_C._autograd._top_saved_tensors_default_hooks")
+KEEPS_GRAPH = find("_C._autograd._get_current_graph_task_keep_graph")
 NO_FUNCTION = find("_C._disabled_torch_function_impl")  # what a tensor subclass does for functions without a rule
 INT8_LINEAR = find("ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32")  # without these no 8-bit weights
 INT8_WEIGHT = find("_make_per_channel_quantized_tensor")
@@ -83,6 +85,16 @@ def untouched(module: torch.nn.Module) -> bool:
         return False
     own = vars(module)
     return "forward" not in own and not (own.get(COMPILED_CALL) or any([own.get(name, True) for name in HOOKS]))
+
+
+def packed() -> bool:
+    "Whether someone gets to see, or replaces, what autograd saves here for the backward pass."
+    return SAVED_HOOKS is None or SAVED_HOOKS(True) is not None
+
+
+def keeps_graph() -> bool:
+    "Whether the backward pass that is running may be followed by another through the same nodes."
+    return KEEPS_GRAPH is None or KEEPS_GRAPH()
 
 # %% ../nbs/00b_compat.ipynb #fdd7b176
 def multiply_all(

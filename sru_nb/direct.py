@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from .compat import forward_mode, unobserved
+from .compat import forward_mode, keeps_graph, packed, unobserved
 from .matmul import ENGINES, engine, matmul
 from .op import sru_recurrence
 from .recurrence import Arguments, contiguous
@@ -123,14 +123,14 @@ def forward(
 # %% ../nbs/09_direct.ipynb #83fb6170
 def backward(
     a: LayerArguments,
-    u: torch.Tensor,
+    u: torch.Tensor,  # overwritten if k is 3
     c: torch.Tensor,
     grad_h: torch.Tensor,
     grad_last: torch.Tensor,
     needs: LayerArguments,  # true: a gradient is needed
 ) -> tuple:  # the gradients of the arguments to `c0`
     "The gradients."
-    grads = kernels().run_backward(grad_h, grad_last, c, for_recurrence(a, u))
+    grads = kernels().run_backward(grad_h, grad_last, c, for_recurrence(a, u), in_place=u.shape[3] == 3)
     y, weight = matrices(a)
     grad_u, grad_x = grads["u"].view(len(y), weight.shape[1]), grads["x"]
     grad_y = grad_weight = None
@@ -155,7 +155,7 @@ class DirectLayer(torch.autograd.Function):
         h, last, u, c = forward(LayerArguments(*arguments), True)
         *tensors, use_tanh, highway = arguments
         ctx.save_for_backward(u, c, *tensors)
-        ctx.switches = use_tanh, highway
+        ctx.switches, ctx.packed, ctx.spent = (use_tanh, highway), packed(), False
         ctx.set_materialize_grads(False)
         return h, last
 
@@ -167,6 +167,11 @@ class DirectLayer(torch.autograd.Function):
         grad_last = torch.zeros_like(a.c0) if grad_last is None else grad_last
         if torch.is_grad_enabled() or forward_mode():
             return again(a, needs, grad_h, grad_last)
+        if ctx.spent:  # the pass before was broken off after it had overwritten u
+            raise RuntimeError("a backward pass through this layer was interrupted: run the forward pass again")
+        if u.shape[3] == 3:
+            ctx.spent = not (ctx.packed or keeps_graph())
+            u = u if ctx.spent else u.clone()
         return *backward(a, u, c, grad_h, grad_last, needs), *[None] * 5
 
 

@@ -248,8 +248,9 @@ def _(a, b):
 def matmul_backward(ctx, grad):
     "Two products of the same kind."
     a, b = ctx.saved_tensors
-    grad_a = product(grad, b.t()) if ctx.needs_input_grad[0] else None
-    return grad_a, product(a.t(), grad) if ctx.needs_input_grad[1] else None
+    # first, so that what an engine copies of the large `a` is gone when the gradient of `a` is allocated
+    grad_b = product(a.t(), grad) if ctx.needs_input_grad[1] else None
+    return product(grad, b.t()) if ctx.needs_input_grad[0] else None, grad_b
 
 
 @multiply.register_vmap

@@ -33,11 +33,19 @@ def use_them(missing):
     tensors = [torch.ones(2), torch.full((3,), 2.0)]
     compat.multiply_all(tensors, 3.0)
     close_all(dict(enumerate(tensors)), {0: torch.full((2,), 3.0), 1: torch.full((3,), 6.0)}, tol=0)
+    assert compat.packed() == ("SAVED_HOOKS" in missing)
+    with torch.autograd.graph.save_on_cpu():
+        assert compat.packed()
+    kept, a = [], torch.ones(2, requires_grad=True)
+    y = a.sin()
+    y.register_hook(lambda grad: kept.append(compat.keeps_graph()))
+    y.sum().backward(retain_graph=True), y.sum().backward()
+    assert kept == [True, "KEEPS_GRAPH" in missing]
 
 
 @pytest.mark.parametrize("missing", [(), ("TRANSFORMS_ACTIVE",), ("INTERPRETERS",), ("FUNCTIONALIZE",),
                                      ("FORWARD_LEVEL",), ("FOREACH_MUL",), ("DISPATCH_MODES",), ("FUNCTION_MODES",),
-                                     ("FORWARD_LEVEL", "TRANSFORMS_ACTIVE")])
+                                     ("SAVED_HOOKS",), ("KEEPS_GRAPH",), ("FORWARD_LEVEL", "TRANSFORMS_ACTIVE")])
 def test_without_a_private_name_all_is_the_same(missing):
     with patch.dict(vars(compat), {name: "gone" if name == "FORWARD_LEVEL" else None for name in missing}):
         use_them(missing)

@@ -79,6 +79,31 @@ def test_only_gradients_that_are_needed_are_computed():
         assert product.call_count == count, frozen
 
 
+def test_the_products_are_overwritten_only_when_nobody_needs_them():
+    function, inputs = of_tensors(make_layer())
+
+    def gradients(h, **options):
+        return torch.autograd.grad(h, inputs, torch.ones_like(h), **options)
+
+    h, held = function(*inputs)[0], []
+    first, second = gradients(h, retain_graph=True), gradients(h)
+    with torch.autograd.graph.saved_tensors_hooks(lambda a: held.append(a) or a, lambda a: a):
+        h = function(*inputs)[0]
+    before = [a.clone() for a in held]
+    third = gradients(h)
+    assert all(map(torch.equal, first, second)) and all(map(torch.equal, first, third))
+    assert before and all(map(torch.equal, held, before))
+
+
+def test_an_interrupted_pass_is_not_repeated():
+    function, inputs = of_tensors(make_layer())
+    h = function(*inputs)[0]
+    with patch.object(direct, "product", side_effect=MemoryError), pytest.raises(MemoryError):
+        h.sum().backward()
+    with pytest.raises(RuntimeError, match="interrupted: run the forward pass again"):
+        h.sum().backward()
+
+
 def test_tensors_that_do_not_fit():
     a = make_layer(dtype=torch.float32)
 

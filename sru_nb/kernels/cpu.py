@@ -320,7 +320,7 @@ def forward(u, highway, v, scale, mask_c, pad, state, h, c, rows, use_tanh, size
 @register_jitable
 def backward(grad_h, c, c0, u, highway, v, scale, mask_c, pad, grad_u, grad_highway, grad_v, carry, rows, use_tanh,
              sizes, part):
-    "As `forward`; `rows` holds the parameters' gradients too, `carry` grad_last and then grad_c0."
+    "As `forward`; `rows` holds the parameters' gradients too, `carry` grad_last and then grad_c0; u may be in grad_u."
     wide_vectors()
     (L, B, n, k, d, apart), (begin, end, left, right) = sizes, part
     zero, one = carry.dtype.type(0), carry.dtype.type(1)
@@ -353,10 +353,12 @@ def backward(grad_h, c, c0, u, highway, v, scale, mask_c, pad, grad_u, grad_high
                         v_f, v_r = v_f + load(v, V + j, 5), v_r + load(v, V + d + j, 5)
                     x = zero if highway is None else load(highway, X + j, 8) * factor
                     m = one if mask_c is None else load(mask_c, S + j, 7)
+                    z, f, r = (
+                        (load(grad_u, U + j, 9), load(grad_u, U + d + j, 10), load(grad_u, U + 2 * d + j, 11))
+                        if u is None else (load(u, U + j, 3), load(u, U + d + j, 3), load(u, U + 2 * d + j, 3)))
                     grads = step_backward(
-                        load(grad_h, row + j, 2), load(carry, S + j, 0), load(c, row + j, 1), load(u, U + j, 3),
-                        load(u, U + d + j, 3), load(u, U + 2 * d + j, 3), x, load(states, before + j, 1), m,
-                        use_tanh is not None, one, v_f, v_r, *p[2:])
+                        load(grad_h, row + j, 2), load(carry, S + j, 0), load(c, row + j, 1), z, f, r, x,
+                        load(states, before + j, 1), m, use_tanh is not None, one, v_f, v_r, *p[2:])
                     store(carry, S + j, fade(grads[0]), 0)
                     store(grad_u, U + j, fade(grads[1]), 9)
                     store(grad_u, U + d + j, fade(grads[2]), 10)
@@ -626,14 +628,15 @@ def run_backward(
     c: torch.Tensor,  # every c
     r: Arguments,  # from `readable`
     run=launch,
+    in_place: bool = False,  # overwrite u with its gradient; k is 3
 ) -> dict:  # the gradients by name, those of parameters as (B, rows, directions, d)
     "The backward kernel."
-    grads = empty_gradients(r)
+    grads = empty_gradients(r) | ({"u": r.u} if in_place else {})
     carry = grad_last.to(r.c0.dtype, copy=True, memory_format=torch.contiguous_format)
     factor, pads = factor_and_pads(r)
     run_kernel(backward, r, [
-        contiguous(grad_h), contiguous(c), contiguous(r.c0, c.dtype), r.u, highway_of(r.u, r.x), r.v, factor,
-        r.mask_c, pads, grads["u"], highway_of(grads["u"], grads["x"]), grads["v"], carry], run, grads)
+        contiguous(grad_h), contiguous(c), contiguous(r.c0, c.dtype), None if in_place else r.u, highway_of(r.u, r.x),
+        r.v, factor, r.mask_c, pads, grads["u"], highway_of(grads["u"], grads["x"]), grads["v"], carry], run, grads)
     return grads | {"c0": carry}
 
 # %% ../../nbs/02_kernels.cpu.ipynb #c3cd5a5b
