@@ -6,13 +6,11 @@
 __all__ = ['Forecaster']
 
 # %% ../nbs/52_forecaster.ipynb #d71e8a17
-import math
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from .basics import check_finite, check_probability, check_whole, patch
 from .data.series import Series, as_series, facts, forecast, pd, split_series
@@ -22,7 +20,6 @@ from .optim import build_optimizer, build_scheduler
 from .text_classifier import NetworkEstimator, train_epochs
 
 try:
-    from sklearn.utils import check_random_state
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
     raise ImportError("sru_nb.forecaster needs scikit-learn: pip install 'sru_nb[sklearn,series]'") from error
@@ -58,9 +55,7 @@ class Forecaster(NetworkEstimator):
         device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
         verbose: int = 0,  # 1: a line for each epoch
     ):
-        values = locals()
-        for name in self._get_param_names():
-            setattr(self, name, values[name])
+        self.keep(locals())
 
     def read(self, table: Any, name: str) -> Series:
         "A table as a series, by the parameters; after `fit` only its channels."
@@ -79,7 +74,7 @@ class Forecaster(NetworkEstimator):
         if missing := [name for name in ("parameters", "tail", "last") if name not in (model.vocab or {})]:
             raise HubError(f"{folder_or_repo} was not saved by a Forecaster: vocab.json lacks {', '.join(missing)}")
         vocab, last = model.vocab, pd.Timestamp(model.vocab["last"])
-        self = cls(**vocab["parameters"] | {"device": device})
+        self = cls.of_saved(vocab["parameters"], device, str(folder_or_repo))
         last = last.tz_convert(vocab["zone"]) if vocab["zone"] else last
         stamps = pd.date_range(end=last, periods=len(vocab["tail"]), freq=vocab["frequency"])
         self.series_ = Series(pd.DataFrame(vocab["tail"], stamps, vocab["channels"]), "history")
@@ -96,11 +91,13 @@ def fit(
     start, device = time.monotonic(), self.find_device()
     for name in ("epochs", "batch_size"):
         check_whole(name, getattr(self, name), 1)
-    check_finite(above=True, learning_rate=self.learning_rate, max_seconds=self.max_seconds or 1)
+    check_finite(above=True, learning_rate=self.learning_rate)
+    if self.max_seconds is not None:
+        check_finite(above=True, max_seconds=self.max_seconds)
     self.__dict__.pop("channels_", None)
     series = self.read(y, "y")
     data = split_series(series, check_probability("validation_fraction", self.validation_fraction), 0.0, self.season)
-    seed, size = int(check_random_state(self.random_state).randint(2**31 - 1)), (self.lookback, self.horizon)
+    seed, size = self.draw_seed(), (self.lookback, self.horizon)
     batches = data.batches("train", *size, self.batch_size, seed)
     valid = data.batches("valid", *size, 256, count=1000) if self.validation_fraction else None
     levels, total = list(self.levels or []), self.epochs * len(batches)
@@ -109,8 +106,7 @@ def fit(
         figures = forecast_figures(*predict_windows(model, valid)[:2], levels)
         return {f"minus_{name}": -value for name, value in sorted(figures.items(), reverse=True) if name != "coverage"}
 
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with self.seeded(seed, device):
         model = SegmentForecaster(
             len(series.channels), *size, self.unit, self.segment, self.hidden_size, self.num_layers, self.dropout,
             self.norm, levels=levels or None).to(device)
@@ -118,9 +114,7 @@ def fit(
             model, batches, lambda model, batch: forecast_loss(model, batch, loss=self.loss, levels=levels),
             evaluate if valid else None, epochs=self.epochs, learning_rate=self.learning_rate, clip_norm=1.0,
             optimizer=build_optimizer(model, "adamw", lr=self.learning_rate, weight_decay=0.0), patience=self.patience,
-            schedule=build_scheduler("cosine", total=total, warmup=total // 20),
-            deadline=start + self.max_seconds if self.max_seconds else math.inf,
-            report=print if self.verbose else lambda record: None)
+            schedule=build_scheduler("cosine", total=total, warmup=total // 20), **self.limits(start))
     model.vocab = facts(data)
     self.model_, self.channels_, self.history_, self.series_ = model.eval(), series.channels, history, series
     return self
@@ -167,12 +161,8 @@ def after(self: Forecaster, horizon: int | None, history: Any) -> "pd.DataFrame"
 def save(self: Forecaster, folder: str | Path) -> Path:
     "Write the fitted forecaster as a folder, without pickle, with the last rows of its table."
     check_is_fitted(self, "model_")
-    parameters = {name: value.item() if isinstance(value, np.generic) else value
-                  for name, value in self.get_params(deep=False).items()}
-    if isinstance(parameters["random_state"], np.random.RandomState):
-        parameters["random_state"] = None
     tail = self.series_.frame[-self.lookback :]
     last, zone = tail.index[-1], tail.index.tz
     return self.model_.save_pretrained(folder, self.model_.vocab | {
-        "parameters": parameters, "history": self.history_, "tail": tail.to_numpy().tolist(),
+        "parameters": self.values_to_save(), "history": self.history_, "tail": tail.to_numpy().tolist(),
         "last": last.isoformat(), "zone": None if zone is None else str(zone)})

@@ -6,7 +6,6 @@
 __all__ = ['as_bytes', 'picture_array', 'read_pictures', 'ImageClassifier', 'restore']
 
 # %% ../nbs/51_image_classifier.ipynb #02ad6531
-import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +22,10 @@ from .models.hub import HubError
 from .models.vision import ImageClassifier as Network
 from .models.vision import PRESETS, class_loss, predict_logits, preset_for, with_unit
 from .optim import build_optimizer, build_scheduler
-from .text_classifier import Labels, NetworkEstimator, hold_out, train_epochs
+from .text_classifier import Labels, NetworkEstimator, hold_out, saved_classes, train_epochs
 
 try:
     from sklearn.base import ClassifierMixin
-    from sklearn.utils import check_random_state
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
     raise ImportError("sru_nb.image_classifier needs scikit-learn: pip install 'sru_nb[vision]'") from error
@@ -125,9 +123,7 @@ class ImageClassifier(ClassifierMixin, NetworkEstimator):
         device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
         verbose: int = 0,  # 1: a line for each epoch
     ):
-        values = locals()
-        for name in self._get_param_names():
-            setattr(self, name, values[name])
+        self.keep(locals())
 
     def fit(
         self,
@@ -159,8 +155,7 @@ class ImageClassifier(ClassifierMixin, NetworkEstimator):
 @patch
 def check_parameters(self: ImageClassifier) -> SimpleNamespace:  # NumPy's numbers, as in a grid, become Python's
     "The parameters, each checked to be in its range."
-    values = {name: value.item() if isinstance(value, np.generic) else value
-              for name, value in self.get_params(deep=False).items()}
+    values = self.values()
     for name in ("epochs", "batch_size", "patience", "size"):
         if values[name] is not None or name != "size":
             check_whole(name, values[name], 0 if name == "patience" else 1)
@@ -197,7 +192,7 @@ def train(self: ImageClassifier, X, y, X_val=None, y_val=None) -> dict[str, Any]
     if labels.kind != "single":
         raise ValueError(f"y holds {labels.kind}, expected one label for each picture")
     parts = [self.labelled(labels, X, y)]
-    seed = int(check_random_state(p.random_state).randint(2**31 - 1))
+    seed = self.draw_seed()
     if X_val is not None:
         parts.append(self.labelled(labels, X_val, y_val, "_val", parts[0].channels))
     elif p.validation_fraction:
@@ -208,8 +203,7 @@ def train(self: ImageClassifier, X, y, X_val=None, y_val=None) -> dict[str, Any]
     batches = Batches(parts[0], p.batch_size, seed, augment, p.mixup, p.cutmix)
     arguments = dict(num_classes=len(labels.values), channels=parts[0].channels, mean=mean, std=std)
     network = PRESETS[p.preset or preset_for(*augment.out(parts[0].size or (224, 224)))] | (p.model_options or {})
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with self.seeded(seed, device):
         model = Network(**with_unit(arguments | network, p.unit)).to(device)
         total = p.epochs * len(batches)
 
@@ -223,9 +217,7 @@ def train(self: ImageClassifier, X, y, X_val=None, y_val=None) -> dict[str, Any]
             model, batches, lambda model, batch: class_loss(model, batch, label_smoothing=p.label_smoothing),
             evaluate if len(parts) > 1 else None, epochs=p.epochs, learning_rate=p.learning_rate, patience=p.patience,
             optimizer=build_optimizer(model, "adamw", lr=p.learning_rate, weight_decay=p.weight_decay),
-            schedule=build_scheduler("cosine", total=total, warmup=total // 10), clip_norm=1.0,
-            deadline=math.inf if p.max_seconds is None else start + p.max_seconds,
-            report=print if p.verbose else lambda record: None)
+            schedule=build_scheduler("cosine", total=total, warmup=total // 10), clip_norm=1.0, **self.limits(start))
     return {"model_": model.eval(), "labels_": labels, "classes_": labels.values, "history_": history,
             "n_iter_": len(history), "_size": p.size or 0}
 
@@ -262,12 +254,9 @@ def predict(self: ImageClassifier, X) -> np.ndarray:  # (n,) labels, of their or
 def save(self: ImageClassifier, folder: str | Path) -> Path:
     "Write the fitted classifier as a folder, without pickle."
     check_is_fitted(self, "model_")
-    values = self.check_parameters().__dict__
-    if isinstance(values["random_state"], np.random.RandomState):
-        values["random_state"] = None
     return self.model_.save_pretrained(folder, {
         "kind": "pictures", "classes": self.classes_.tolist(), "classes_dtype": self.classes_.dtype.str,
-        "size": self._size, "parameters": values, "history": self.history_})
+        "size": self._size, "parameters": self.values_to_save(), "history": self.history_})
 
 
 def restore(cls: type, model: Network, source: str, device: str) -> ImageClassifier:
@@ -275,12 +264,8 @@ def restore(cls: type, model: Network, source: str, device: str) -> ImageClassif
     vocab = model.vocab or {}
     if missing := [name for name in ("classes", "classes_dtype", "size", "parameters", "history") if name not in vocab]:
         raise HubError(f"{source} was not saved by an ImageClassifier: vocab.json lacks {', '.join(missing)}")
-    dtype = vocab["classes_dtype"]
-    classes = np.fromiter(vocab["classes"], object) if dtype == "|O" else np.array(vocab["classes"], dtype)
-    try:
-        classifier = cls(**vocab["parameters"] | {"device": device})
-    except TypeError as error:
-        raise HubError(f"{source} has parameters of another version: {error}") from error
+    classes = saved_classes(vocab["classes"], vocab["classes_dtype"])
+    classifier = cls.of_saved(vocab["parameters"], device, source)
     classifier.__dict__ |= {"model_": model.eval(), "labels_": Labels("single", classes), "classes_": classes,
                             "history_": vocab["history"], "n_iter_": len(vocab["history"]), "_size": vocab["size"]}
     return classifier

@@ -7,7 +7,7 @@ __all__ = ['PLAIN_TYPES', 'RULES', 'read_texts', 'label_column', 'distinct_label
            'class_weights', 'move_means', 'holding', 'train_epochs', 'held_out_values', 'mapping_vectors',
            'build_classifier', 'encode_texts', 'is_own', 'build_on_encoder', 'NetworkEstimator', 'TextClassifier',
            'encode_pair', 'check_sample_weight', 'place_batches', 'vectors_at', 'prepare', 'loss_of', 'prepare_encoder',
-           'vocab_of', 'saved_encoder', 'unpack_vocab', 'saved_class']
+           'vocab_of', 'saved_encoder', 'saved_classes', 'unpack_vocab', 'saved_class']
 
 # %% ../nbs/50_text_classifier.ipynb #b24a9c31
 import copy
@@ -415,7 +415,46 @@ def build_on_encoder(
 
 # %% ../nbs/50_text_classifier.ipynb #602880d2
 class NetworkEstimator(BaseEstimator):
-    "An estimator with a network `model_` and a parameter `device`."
+    "An estimator with a network `model_` and parameters `device`, `max_seconds`, `random_state` and `verbose`."
+
+    def keep(self, arguments: dict):
+        "Store the arguments of the constructor, its `locals()`, as they are: `fit` checks them."
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
+
+    def values(self) -> dict:
+        "The parameters, with NumPy's numbers, as in a grid, as Python's."
+        return {name: value.item() if isinstance(value, np.generic) else value
+                for name, value in self.get_params(deep=False).items()}
+
+    def values_to_save(self) -> dict:
+        "The parameters, without a generator of random numbers."
+        drawn = isinstance(self.random_state, np.random.RandomState)
+        return self.values() | ({"random_state": None} if drawn else {})
+
+    @classmethod
+    def of_saved(cls, values: dict, device: str, source: str) -> "NetworkEstimator":
+        "An estimator with saved parameters."
+        try:
+            return cls(**values | {"device": device})
+        except TypeError as error:
+            raise HubError(f"{source} has parameters of another version of {cls.__name__}: {error}") from error
+
+    def draw_seed(self) -> int:
+        "A seed, by `random_state`."
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    @contextmanager
+    def seeded(self, seed: int, device: torch.device):
+        "In the block PyTorch's random numbers begin with a seed; those outside are not touched."
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield
+
+    def limits(self, start: float, report: Callable = print) -> dict:
+        "When a fit that began at `start` has to end, and what it reports: arguments of `train_epochs`."
+        return {"deadline": math.inf if self.max_seconds is None else start + self.max_seconds,
+                "report": report if self.verbose else lambda record: None}
 
     def find_device(self) -> torch.device:
         "The device to compute on."
@@ -472,9 +511,7 @@ class TextClassifier(ClassifierMixin, NetworkEstimator):
         device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
         verbose: int = 0,  # 1: a line for each epoch
     ):
-        values = locals()
-        for name in self._get_param_names():
-            setattr(self, name, values[name])
+        self.keep(locals())
 
     def fit(
         self,
@@ -503,8 +540,7 @@ class TextClassifier(ClassifierMixin, NetworkEstimator):
 @patch
 def check_parameters(self: TextClassifier) -> SimpleNamespace:  # NumPy's numbers, as in a grid, become Python's
     "The parameters, each checked to be in its range."
-    values = {name: value.item() if isinstance(value, np.generic) else value
-              for name, value in self.get_params(deep=False).items()}
+    values = self.values()
     for name in ("min_count", "epochs", "batch_size", "max_length", "embedding_size", "patience",
                  "head_layers"):
         if values[name] is not None or name not in ("max_length", "embedding_size"):
@@ -662,11 +698,10 @@ def train(self: TextClassifier, X, y, X_val=None, y_val=None, sample_weight=None
     "The attributes that `fit` sets."
     start, p, device = time.monotonic(), self.check_parameters(), self.find_device()
     texts, labels = read_texts(X), Labels.of(y)
-    seed = int(check_random_state(p.random_state).randint(2**31 - 1))
+    seed = self.draw_seed()
     parts = self.divide(p, labels, seed, texts, y, X_val, y_val, sample_weight)
     options = {"weight": class_weights(p.class_weight, labels, parts[0][1]), "label_smoothing": p.label_smoothing}
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), ExitStack() as stack:
-        torch.manual_seed(seed)
+    with self.seeded(seed, device), ExitStack() as stack:
         fit = prepare(p, [part[0] for part in parts], len(labels.values), seed, device, stack)
         (codes, weights), *held_out = [tuple(map(torch.from_numpy, part[1:])) for part in parts]
 
@@ -681,8 +716,7 @@ def train(self: TextClassifier, X, y, X_val=None, y_val=None, sample_weight=None
         history = train_epochs(
             fit.trained, fit.batches[0], loss, evaluate if held_out else None, epochs=p.epochs,
             learning_rate=p.learning_rate, optimizer=fit.optimizer, patience=p.patience, average=p.average,
-            deadline=math.inf if p.max_seconds is None else start + p.max_seconds,
-            report=_print_epoch if p.verbose else lambda record: None)
+            **self.limits(start, _print_epoch))
     return {"model_": fit.model.eval(), "vocabulary_": fit.words, "labels_": labels, "classes_": labels.values,
             "history_": history, "n_iter_": len(history), "_reading": fit.reading}
 
@@ -789,12 +823,10 @@ def saved_encoder(encoder: Any) -> str | None:
 def save(self: TextClassifier, folder: str | Path) -> Path:
     "Write the fitted classifier as a folder, without pickle; a dictionary of vectors is only in the weights."
     check_is_fitted(self, "model_")
-    values = self.check_parameters().__dict__
+    values = self.values_to_save()
     if isinstance(values["class_weight"], Mapping):
         values["class_weight"] = {"pairs": [[label, weight] for label, weight in values["class_weight"].items()]}
     values["vectors"] = None if isinstance(values["vectors"], Mapping) else values["vectors"] and str(values["vectors"])
-    if isinstance(values["random_state"], np.random.RandomState):
-        values["random_state"] = None
     on_encoder, values["encoder"] = self.vocabulary_ is None, saved_encoder(values["encoder"])
     words = {"kind": "tokenizer", "tokenizer": self.model_.vocab["tokenizer"]} if on_encoder else {
         "kind": "words", "symbols": ["<pad>", "<oov>", *self.vocabulary_.words]}
@@ -802,6 +834,11 @@ def save(self: TextClassifier, folder: str | Path) -> Path:
         "classes_dtype": self.classes_.dtype.str, "parameters": values, "history": self.history_})
 
 # %% ../nbs/50_text_classifier.ipynb #06be2f0b
+def saved_classes(classes: list, dtype: str) -> np.ndarray:
+    "The classes of a saved classifier, of the type of `classes_`."
+    return np.fromiter(classes, object) if dtype == "|O" else np.array(classes, dtype)
+
+
 def unpack_vocab(vocab: dict, source: str) -> tuple[dict, dict]:
     "The parameters, and what `fit` sets except the model, from the vocabulary of a saved classifier."
     first = "tokenizer" if vocab.get("kind") == "tokenizer" else "symbols"
@@ -811,7 +848,7 @@ def unpack_vocab(vocab: dict, source: str) -> tuple[dict, dict]:
     symbols, tokens, max_length, kind, classes, dtype, parameters, history = (vocab[name] for name in keys)
     if isinstance(parameters["class_weight"], dict):
         parameters["class_weight"] = dict(map(tuple, parameters["class_weight"]["pairs"]))
-    classes = np.fromiter(classes, object) if dtype == "|O" else np.array(classes, dtype)
+    classes = saved_classes(classes, dtype)
     words = Vocabulary(symbols[2:]) if first == "symbols" else None
     return parameters, {"vocabulary_": words, "classes_": classes, "labels_": Labels(kind, classes),
                         "history_": history, "n_iter_": len(history), "_reading": (tokens, max_length)}
@@ -832,10 +869,7 @@ def _restore(cls: type, model: torch.nn.Module, source: str, device: str) -> Tex
     parameters, fitted = unpack_vocab(model.vocab or {}, source)
     if parameters["encoder"] is None:
         parameters["encoder"] = model.encoder
-    try:
-        classifier = cls(**parameters | {"device": device})
-    except TypeError as error:
-        raise HubError(f"{source} has parameters of another version of {cls.__name__}: {error}") from error
+    classifier = cls.of_saved(parameters, device, source)
     classifier.__dict__ |= fitted | {"model_": model}
     return classifier
 

@@ -2,11 +2,12 @@
 
 from sru_nb.forecaster import (
     Forecaster, SegmentForecaster, as_series, build_optimizer, build_scheduler, forecast_figures, forecast_loss, np, pd,
-    predict_windows, split_series, torch,
+    predict_windows, split_series,
 )
 
 # %% ../nbs/52_forecaster.ipynb #95c15879
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
