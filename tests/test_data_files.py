@@ -429,7 +429,7 @@ def test_a_byte_order_mark_is_no_text_and_names_the_encoding(tmp_path, encoding)
         with raises(ValueError, "a: text in UTF-", "expected UTF-8"):
             mark_length(content, "a")
         (tmp_path / "a").write_bytes(content[:-1])
-        with raises(ValueError, "a, line ", "is no utf-"):
+        with raises(ValueError, "a, line ", "is not UTF-"):
             open_text(tmp_path / "a")
 
 

@@ -221,9 +221,9 @@ def test_half_a_character_is_refused_wherever_it_stands(tmp_path, change):
 @pytest.mark.parametrize("content,part", [
     (b"", "no question"), (b"[]", "no question"), (b'{"data": 3}', "no question: '3'"),
     (b'{"data": []}', "no question"),
-    (b'{"version": "1.1"}', "no question"), (b'{"data": []} x', "Extra data"), (b'{"data": ["\xff"]}', "no UTF-8 at"),
+    (b'{"version": "1.1"}', "no question"), (b'{"data": []} x', "Extra data"), (b'{"data": ["\xff"]}', "not UTF-8 at"),
     (b'{"data": [' + b"[" * 100_000, "nested too deeply"), (b"id,question\n1,Who?\n", "no JSON"), (b"[1, 2]", "'1'"),
-    (b'{"type": "FeatureCollection", "features": []}', "no question"), (b"\x89PNG\r\n\x1a\n", "no UTF-8"),
+    (b'{"type": "FeatureCollection", "features": []}', "no question"), (b"\x89PNG\r\n\x1a\n", "not UTF-8"),
     (b'{"id": ["1"], "question": ["Who?"], "context": ["I."]}', "expected SQuAD's format")])
 def test_what_is_no_file_of_questions_is_refused(tmp_path, content, part):
     with raises(SquadError, "bad.json", part):

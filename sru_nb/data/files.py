@@ -237,7 +237,7 @@ def open_text(
         return io.StringIO(content.decode(encoding := encoding_of(content) or encoding), newline=None)
     except UnicodeDecodeError as error:
         line, wrong = content.count(b"\n", 0, error.start) + 1, content[error.start : error.start + 1]
-        raise ValueError(f"{path}, line {line}: {wrong!r} is no {encoding.removesuffix('-sig')}") from error
+        raise ValueError(f"{path}, line {line}: {wrong!r} is not {encoding.removesuffix('-sig').upper()}") from error
 
 # %% ../../nbs/20_data.files.ipynb #61584c06
 class _Broken(Exception):

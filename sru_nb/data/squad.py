@@ -91,7 +91,7 @@ def read_json(path: Path) -> tuple[Any, str]:  # its content; what a part of a l
         text = content.decode(json.detect_encoding(content))
         return json.loads(text), "article"
     except UnicodeDecodeError as error:
-        raise SquadError(f"{path}: no {error.encoding.upper()} at byte {error.start:,}: {error.reason}") from error
+        raise SquadError(f"{path}: not {error.encoding.upper()} at byte {error.start:,}: {error.reason}") from error
     except (ValueError, RecursionError) as error:
         lines: list = text.split("\n")
         for i, line in enumerate(lines):
