@@ -1,4 +1,4 @@
-# make train    a fresh machine -> an environment -> a small language model, at most 5 minutes of training
+# make train    a fresh machine -> an environment -> a small language model, after 3 minutes of training
 # make test     everything that has to hold, in the same environment
 # make export   notebooks -> sru_nb/, tests/, README.md
 # make lab      read and run the notebooks in JupyterLab

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PLAIN', 'OWN', 'LayerArguments', 'for_recurrence', 'layer_by_operations', 'fits', 'kernels', 'plain',
-           'stacks', 'matrices', 'product', 'forward', 'backward', 'DirectLayer', 'again', 'direct_layer']
+           'have_memory', 'stacks', 'matrices', 'product', 'forward', 'backward', 'DirectLayer', 'again',
+           'direct_layer']
 
 # %% ../nbs/09_direct.ipynb #63bcb534
 import functools
@@ -90,6 +91,14 @@ def plain(
     return a if aligned and a.shape == shape and not a.is_neg() else None
 
 
+def have_memory(*tensors: torch.Tensor) -> bool:
+    "Whether tensors lie in memory; one that stands for many, as a gradient does with `is_grads_batched`, does not."
+    try:
+        return all([tensor.data_ptr() is not None for tensor in tensors])
+    except RuntimeError:
+        return False
+
+
 @functools.cache
 def stacks():
     "The module that computes a whole stack of small layers; loaded as late as the kernels."
@@ -155,7 +164,8 @@ class DirectLayer(torch.autograd.Function):
         h, last, u, c = forward(LayerArguments(*arguments), True)
         *tensors, use_tanh, highway = arguments
         ctx.save_for_backward(u, c, *tensors)
-        ctx.switches, ctx.packed, ctx.spent = (use_tanh, highway), packed(), False
+        ctx.switches, ctx.spent = (use_tanh, highway), False
+        ctx.own = 0 if packed() else u.data_ptr()
         ctx.set_materialize_grads(False)
         return h, last
 
@@ -165,12 +175,12 @@ class DirectLayer(torch.autograd.Function):
         a, needs = LayerArguments(*tensors, *ctx.switches), LayerArguments(*ctx.needs_input_grad)
         grad_h = a.x.new_zeros(c.shape) if grad_h is None else grad_h
         grad_last = torch.zeros_like(a.c0) if grad_last is None else grad_last
-        if torch.is_grad_enabled() or forward_mode():
+        if torch.is_grad_enabled() or forward_mode() or not have_memory(grad_h, grad_last):
             return again(a, needs, grad_h, grad_last)
         if ctx.spent:  # the pass before was broken off after it had overwritten u
             raise RuntimeError("a backward pass through this layer was interrupted: run the forward pass again")
         if u.shape[3] == 3:
-            ctx.spent = not (ctx.packed or keeps_graph())
+            ctx.spent = u.data_ptr() == ctx.own and not keeps_graph()
             u = u if ctx.spent else u.clone()
         return *backward(a, u, c, grad_h, grad_last, needs), *[None] * 5
 

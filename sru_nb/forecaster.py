@@ -7,6 +7,7 @@ __all__ = ['Forecaster']
 
 # %% ../nbs/52_forecaster.ipynb #d71e8a17
 import time
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def fit(
     seed, size = self.draw_seed(), (self.lookback, self.horizon)
     batches = data.batches("train", *size, self.batch_size, seed)
     valid = data.batches("valid", *size, 256, count=1000) if self.validation_fraction else None
-    levels, total = list(self.levels or []), self.epochs * len(batches)
+    levels, total = () if self.levels is None else self.levels, self.epochs * len(batches)
 
     def evaluate(model):
         figures = forecast_figures(*predict_windows(model, valid)[:2], levels)
@@ -109,7 +110,7 @@ def fit(
     with self.seeded(seed, device):
         model = SegmentForecaster(
             len(series.channels), *size, self.unit, self.segment, self.hidden_size, self.num_layers, self.dropout,
-            self.norm, levels=levels or None).to(device)
+            self.norm, levels=self.levels).to(device)
         history = train_epochs(
             model, batches, lambda model, batch: forecast_loss(model, batch, loss=self.loss, levels=levels),
             evaluate if valid else None, epochs=self.epochs, learning_rate=self.learning_rate, clip_norm=1.0,
@@ -151,6 +152,9 @@ def predict(
 @patch
 def after(self: Forecaster, horizon: int | None, history: Any) -> "pd.DataFrame":
     "Forecast the rows after a table."
+    if horizon is not None and not isinstance(horizon, Integral):
+        raise TypeError(f"horizon is of type {type(horizon).__name__}, expected a whole number of rows; `history` is "
+                        "the table after which to forecast")
     if check_whole("horizon", self.horizon if horizon is None else horizon, 1) > self.horizon:
         raise ValueError(f"horizon={horizon}, expected at most {self.horizon}, which the forecaster was fitted for")
     series = self.series_ if history is None else self.read(history, "history")

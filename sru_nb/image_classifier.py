@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .basics import check_finite, check_probability, check_whole, patch
+from .basics import check_choice, check_finite, check_probability, check_whole, patch
 from .data.augment import Augment
 from .data.images import Batches, ImageCorpus, ImageSet, file_set
 from .models.hub import HubError
@@ -174,8 +174,8 @@ def labelled(
     "Pictures with the indices of their labels; messages name them X and y, with the suffix."
     images, codes = read_pictures(X, f"X{suffix}", channels), labels.encode(y, f"y{suffix}")
     if len(codes) != len(images):
-        raise ValueError(f"X{suffix} has {len(images)} pictures and y{suffix} has {len(codes)} labels, expected as "
-                         "many")
+        raise ValueError(f"X{suffix} has {len(images)} pictures and y{suffix} has {len(codes)} labels, expected one "
+                         "label for each picture")
     if (codes < 0).any():
         raise ValueError(f"y{suffix}[{int((codes < 0).argmax())}] is a label that is not in y, expected one of "
                          f"{labels.values.tolist()}")
@@ -202,7 +202,8 @@ def train(self: ImageClassifier, X, y, X_val=None, y_val=None) -> dict[str, Any]
     augment = Augment(p.size or 0, p.crop_share, p.shift, p.flip, erase=p.erase)
     batches = Batches(parts[0], p.batch_size, seed, augment, p.mixup, p.cutmix)
     arguments = dict(num_classes=len(labels.values), channels=parts[0].channels, mean=mean, std=std)
-    network = PRESETS[p.preset or preset_for(*augment.out(parts[0].size or (224, 224)))] | (p.model_options or {})
+    preset = p.preset or preset_for(*augment.out(parts[0].size or (224, 224)))
+    network = PRESETS[check_choice("preset", preset, PRESETS)] | (p.model_options or {})
     with self.seeded(seed, device):
         model = Network(**with_unit(arguments | network, p.unit)).to(device)
         total = p.epochs * len(batches)

@@ -153,7 +153,7 @@ class Labels:
         column = label_column([label for row in rows for label in row], name) if kind == "sets" else rows
         classes = distinct_labels(column, name)
         if len(classes) < 2 and (kind == "single" or not len(classes)):
-            raise ValueError(f"{name} has {'one class' if len(classes) else 'no class'} only, {classes.tolist()}: "
+            raise ValueError(f"{name} has {'one class only' if len(classes) else 'no class'}, {classes.tolist()}: "
                              "expected at least two to tell apart")
         return cls(kind, classes)
 
@@ -460,7 +460,10 @@ class NetworkEstimator(BaseEstimator):
         "The device to compute on."
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        device = torch.device(self.device)
+        try:
+            device = torch.device(self.device)
+        except RuntimeError as error:
+            raise ValueError(f"device={self.device!r}, expected 'auto', 'cpu', 'cuda', ...: {error}") from error
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device={self.device!r}, but PyTorch finds no GPU; expected 'auto' or 'cpu'")
         return device
@@ -569,7 +572,8 @@ def encode_pair(labels: Labels, X: Any, y: Any, suffix: str = "") -> tuple[list[
     "Texts and the indices of their labels; messages name them X and y, with the suffix."
     texts, codes = read_texts(X, f"X{suffix}"), labels.encode(y, f"y{suffix}")
     if len(codes) != len(texts):
-        raise ValueError(f"X{suffix} has {len(texts)} texts and y{suffix} has {len(codes)} labels, expected as many")
+        raise ValueError(f"X{suffix} has {len(texts)} texts and y{suffix} has {len(codes)} labels, expected one label "
+                         "for each text")
     unknown = codes < 0 if codes.ndim == 1 else np.isnan(codes).any(1)
     if unknown.any():
         raise ValueError(f"y{suffix}[{int(unknown.argmax())}] has a label that is not in y, expected "
@@ -782,7 +786,8 @@ def compare(self: TextClassifier, X, y) -> tuple[np.ndarray, np.ndarray, np.ndar
     "The indices of the labels, those of the predictions, and for each text whether they are equal."
     predicted, codes = self.predict_codes(X), self.labels_.encode(y)
     if len(predicted) != len(codes):
-        raise ValueError(f"X has {len(predicted)} texts and y has {len(codes)} labels, expected as many")
+        raise ValueError(f"X has {len(predicted)} texts and y has {len(codes)} labels, expected one label for each "
+                         "text")
     return codes, predicted, predicted == codes if predicted.ndim == 1 else (predicted == codes).all(1)
 
 

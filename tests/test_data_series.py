@@ -59,6 +59,7 @@ def test_local_clocks_are_followed_through_both_changes():
     (lambda f: f.reset_index(drop=True), "no column has stamps"),
     (lambda f: f.set_index(f.index.where(f.index != f.index[7], f.index[7] + pd.Timedelta("7min"))), "no regular grid"),
     (lambda f: f.to_numpy(), "ndarray"), (lambda f: f[[]], "no column of values"),
+    (lambda f: f.set_axis([*f.columns[:-1], f.columns[0]], axis=1), "column 'c0' occurs twice"),
     (lambda f: pd.concat([f, f[3:5]]), "2 stamps are there twice, the first is 2024-01-01 03:00:00")])
 def test_bad_tables_are_refused_with_the_place(change, message):
     with raises((TypeError, ValueError), message):

@@ -93,6 +93,20 @@ def test_the_products_are_overwritten_only_when_nobody_needs_them():
     third = gradients(h)
     assert all(map(torch.equal, first, second)) and all(map(torch.equal, first, third))
     assert before and all(map(torch.equal, held, before))
+    h, copies = function(*inputs)[0], []
+    h.grad_fn._raw_saved_tensors[0].register_hooks(lambda a: copies.append(a.clone()), lambda _: copies[0])
+    before = copies[0].clone()
+    assert all(map(torch.equal, first, gradients(h))) and torch.equal(copies[0], before)
+
+
+def test_many_gradients_at_once():
+    function, inputs = of_tensors(make_layer())
+    h = function(*inputs)[0]
+    incoming = torch.randn(3, *h.shape, dtype=h.dtype)
+    at_once = torch.autograd.grad(h, inputs, incoming, retain_graph=True, is_grads_batched=True)
+    one_by_one = [torch.autograd.grad(h, inputs, grad, retain_graph=True) for grad in incoming]
+    for actual, *expected in zip(at_once, *one_by_one):
+        assert torch.allclose(actual, torch.stack(expected))
 
 
 def test_an_interrupted_pass_is_not_repeated():

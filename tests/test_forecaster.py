@@ -63,10 +63,20 @@ def test_quantiles_and_their_middle():
 @pytest.mark.parametrize("change,message", [
     ({"epochs": 0}, "epochs=0"), ({"learning_rate": 0}, "learning_rate=0"), ({"lookback": 25}, "multiple of segment"),
     ({"horizon": 400}, "horizon=400: the train part"), ({"validation_fraction": 1}, "validation_fraction=1"),
-    ({"season": 999}, "season=999")])
+    ({"season": 999}, "season=999"), ({"loss": "mape"}, "loss='mape'"), ({"max_seconds": 0}, "max_seconds=0"),
+    ({"device": "gpu"}, "device='gpu'")])
 def test_bad_parameters_are_named(change, message):
     with raises(ValueError, message):
         Forecaster(**SMALL | change).fit(waves())
+
+
+def test_a_table_in_the_place_of_a_number_is_named():
+    with raises(TypeError, "levels=0.5, expected a list"):
+        Forecaster(**SMALL, levels=0.5).fit(waves())
+    forecaster = Forecaster(**SMALL | {"epochs": 1}).fit(waves())
+    for table in (waves(), waves().to_numpy()):
+        with raises(TypeError, f"horizon is of type {type(table).__name__}", "`history`"):
+            forecaster.predict(table)
 
 
 def test_a_killed_run_resumes_with_the_same_bits(tmp_path):

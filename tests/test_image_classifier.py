@@ -80,7 +80,8 @@ def test_what_is_loaded_answers_as_what_was_saved(tmp_path):
 @pytest.mark.parametrize("options,message", [
     (dict(epochs=0), "epochs=0"), (dict(learning_rate=-1.0), "learning_rate=-1.0"), (dict(unit="rnn"), "unit='rnn'"),
     (dict(validation_fraction=1.5), "validation_fraction=1.5"), (dict(size=0), "size=0"),
-    (dict(max_seconds=0), "max_seconds=0")])
+    (dict(max_seconds=0), "max_seconds=0"), (dict(preset="tinyy"), "preset='tinyy'"),
+    (dict(device="gpu"), "device='gpu'")])
 def test_parameters_are_refused_by_name(options, message):
     with raises(ValueError, message):
         small(**options).fit(*halves(8))

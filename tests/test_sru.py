@@ -787,6 +787,19 @@ def test_second_derivatives_and_torch_func():
         alone = torch.autograd.grad(loss(parameters, x[:, b].detach()), list(parameters.values()))
         close_all({name: a[b].detach() for name, a in each.items()}, dict(zip(parameters, alone)))
 
+
+@pytest.mark.parametrize("options", [dict(size=8), dict(size=512), dict(size=8, bidirectional=True, layer_norm=True)])
+def test_many_gradients_at_once(options):
+    sizes = options["size"], options["size"]
+    sru = SRU(*sizes, **{name: value for name, value in options.items() if name != "size"}).double()
+    x = torch.randn(4, 2, sizes[0], dtype=torch.float64, requires_grad=True)
+    h = sru(x)[0]
+    incoming, inputs = torch.randn(3, *h.shape, dtype=h.dtype), [x, *sru.parameters()]
+    together = torch.autograd.grad(h, inputs, incoming, retain_graph=True, is_grads_batched=True)
+    alone = [torch.autograd.grad(h, inputs, grad, retain_graph=True) for grad in incoming]
+    for actual, *expected in zip(together, *alone):
+        assert torch.allclose(actual, torch.stack(expected))
+
 # %% ../nbs/10_sru.ipynb #6bb6c93a
 def counted(run):
     "Operations of the matrix products and of elementwise arithmetic while `run` runs."

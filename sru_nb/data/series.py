@@ -49,8 +49,8 @@ def find_stamps(
         named = [name for name in frame.columns if str(name).lower() in NAMES]
         others = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
         if not named + others:
-            raise ValueError(f"no column has stamps: {', '.join(map(str, frame.columns))} hold numbers; expected one "
-                             "of dates as text, named by time=...")
+            raise ValueError(f"no column has stamps: {', '.join(map(str, frame.columns))} hold numbers; expected a "
+                             "column of dates, as text, or an index of dates")
         time = (named + others)[0]
     return frame[time], frame.drop(columns=time)
 
@@ -126,6 +126,8 @@ def check_values(
     frame = frame if columns is None else frame[list(columns)]
     if not len(frame.columns):
         raise ValueError("there is no column of values beside the stamps")
+    if twice := frame.columns[frame.columns.duplicated()].tolist():
+        raise ValueError(f"column {twice[0]!r} occurs twice, expected a name of its own for each column")
     numbers = frame.apply(pd.to_numeric, errors="coerce").astype(np.float64)
     for name in frame.columns:
         words, values = numbers[name].isna() & frame[name].notna(), numbers[name].to_numpy()

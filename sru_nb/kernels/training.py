@@ -23,7 +23,7 @@ from numba import carray
 from numba.extending import register_jitable
 
 from ..compat import forward_mode
-from ..direct import LayerArguments, layer_by_operations, plain
+from ..direct import LayerArguments, have_memory, layer_by_operations, plain
 from sru_nb.kernels.cpu import (
     FLUSHED, NUMPY, compile_task, edition_of, fade, float_mode, forked, load, openmp, pointer, store, take,
     wide_vectors,
@@ -448,7 +448,8 @@ class SmallStack(torch.autograd.Function):
         B, D = layers[-1].c0.shape
         grad_out = x.new_zeros(len(x), B, D) if grad_out is None else grad_out
         grad_last = x.new_zeros(len(layers), B, D) if grad_last is None else grad_last
-        if not as_before(x, tensors, ctx.shapes) or torch.is_grad_enabled() or forward_mode():
+        if not as_before(x, tensors, ctx.shapes) or torch.is_grad_enabled() or forward_mode() \
+                or not have_memory(grad_out, grad_last):
             needs = ctx.needs_input_grad[2:]
             return None, None, *again(ctx.switches, needs, mask_pad, grad_out, grad_last, x, *tensors)
         grad_x, grads = run_backward(grad_out.contiguous(), grad_last, x, layers, mask_pad, blocks,

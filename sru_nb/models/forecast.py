@@ -32,6 +32,8 @@ class Forecaster(nn.Module):
     def __init__(self, channels: int, lookback: int, horizon: int, levels: Sequence[float] | None):
         super().__init__()
         self.channels, self.lookback = check_whole("channels", channels, 1), check_whole("lookback", lookback, 1)
+        if not isinstance(levels, Sequence | None):
+            raise TypeError(f"levels={levels!r}, expected a list of numbers between 0 and 1, or None")
         self.horizon, self.levels = check_whole("horizon", horizon, 1), tuple(levels or ())
         if any(not 0 < level < 1 for level in self.levels) or list(self.levels) != sorted(set(self.levels)):
             raise ValueError(f"levels={levels}, expected ascending numbers between 0 and 1")
@@ -298,7 +300,8 @@ def forecast_loss(
     waves = torch.fft.rfft(torch.where(known, predicted - future, 0.0), norm="ortho") if spectrum else None
     if not known.all():
         predicted, future = predicted[known], future[known]
-    value = pinball(predicted, future, levels).mean() if levels else LOSSES[loss](predicted, future)
+    value = pinball(predicted, future, levels).mean() if levels else \
+        LOSSES[check_choice("loss", loss, LOSSES)](predicted, future)
     if spectrum:
         value = (1 - spectrum) * value + spectrum * waves.abs().mean()
     return value, None, len(history)
