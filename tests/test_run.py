@@ -253,7 +253,8 @@ def injected(path):
 # %% ../nbs/34_run.ipynb #0ec3059c
 def test_the_output_records_every_parameter(tmp_path):
     job = write_job(tmp_path / "job.ipynb", "import os\nprint('started', epochs, name)\nepochs * rate",
-                    "os.environ['SRU_NB_PROGRESS'], os.environ.get('GOMP_SPINCOUNT')")
+                    "os.environ['SRU_NB_PROGRESS'], os.environ.get('GOMP_SPINCOUNT')",
+                    "from IPython.display import Markdown\nMarkdown('**a table**')")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "out.ipynb").write_text("an earlier run")
     environ = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
@@ -261,7 +262,7 @@ def test_the_output_records_every_parameter(tmp_path):
     code, out, err, _ = finish(start(*words, cwd=tmp_path, env=environ))
     assert (code, err) == (DONE, "")
     assert out.splitlines() == [f"{job} -> runs/out.ipynb, run_dir runs/out", "started 50 a#b", "-0.05",
-                                "('plain', '1000')", "done: runs/out.ipynb"]
+                                "('plain', '1000')", "**a table**", "done: runs/out.ipynb"]
     assert injected(tmp_path / "runs" / "out.ipynb") == {
         "epochs": 50, "rate": -1e-3, "name": "a#b", "run_dir": "runs/out", "resume": False}
     assert (tmp_path / "runs" / "out-1.ipynb").read_text() == "an earlier run"
