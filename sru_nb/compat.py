@@ -86,7 +86,7 @@ def untouched(module: torch.nn.Module) -> bool:
     own = vars(module)
     return "forward" not in own and not (own.get(COMPILED_CALL) or any([own.get(name, True) for name in HOOKS]))
 
-
+# %% ../nbs/00b_compat.ipynb #ad4cff34
 def packed() -> bool:
     "Whether someone gets to see, or replaces, what autograd saves here for the backward pass."
     return SAVED_HOOKS is None or SAVED_HOOKS(True) is not None

@@ -106,7 +106,7 @@ def stacks():
 
     return stack
 
-
+# %% ../nbs/09_direct.ipynb #e6f65d22
 def matrices(a: LayerArguments) -> tuple[torch.Tensor, torch.Tensor]:  # (L * B, m), (m, directions * k * d)
     "The factors of the product."
     (m, directions, k, d), (L, B, _) = a.weight.shape, a.x.shape

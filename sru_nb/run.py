@@ -6,8 +6,9 @@
 __all__ = ['DONE', 'FAILED', 'USAGE', 'STOPPED', 'TYPES', 'NUMBER', 'INTERVAL', 'WAIT', 'NAMELESS', 'OPTIONS', 'LONG',
            'SBATCH', 'UsageError', 'Parameter', 'parse_line', 'parse_cell', 'notebook_folders', 'find_notebook',
            'is_remote', 'read_parameters', 'list_jobs', 'copy_notebook', 'check_values', 'check_names', 'fill',
-           'find_place', 'complete', 'meet', 'Execution', 'judge', 'report', 'let_threads_sleep', 'split_options',
-           'read_yaml', 'read_options', 'check_output', 'run_notebook', 'main', 'SweepRun', 'sweep']
+           'find_place', 'complete', 'meet', 'Execution', 'console', 'print_displayed', 'judge', 'report',
+           'let_threads_sleep', 'split_options', 'read_yaml', 'read_options', 'check_output', 'run_notebook', 'main',
+           'SweepRun', 'sweep']
 
 # %% ../nbs/34_run.ipynb #b27ed72b
 import argparse
@@ -331,11 +332,26 @@ class Execution:
             if self.process and self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
-# %% ../nbs/34_run.ipynb #ac6b1225
-# what Python calls a table, a corpus, a picture: `show` prints the first two
+# %% ../nbs/34_run.ipynb #97e73410
 NAMELESS = re.compile(r"<[\w.]+ (object|at 0x[0-9a-f]+|size \S+ with .*)>")
 
 
+def console() -> logging.Handler:
+    "What prints papermill's log of a kernel's outputs, and its warnings."
+    handler = logging.StreamHandler(sys.stdout)
+    handler.format = lambda record: record.getMessage().rstrip("\n")
+    handler.addFilter(lambda record: record.levelno == logging.WARNING or (
+        record.funcName == "log_output_message" and not NAMELESS.fullmatch(record.getMessage())))
+    return handler
+
+
+def print_displayed(cell: dict, **_):
+    "Print the tables and texts that a cell displayed."
+    for output in cell.get("outputs", ()):
+        if text := output.get("data", {}).get("text/markdown"):
+            print(text, flush=True)
+
+# %% ../nbs/34_run.ipynb #ac6b1225
 @patch
 def run(self: Execution):
     "Run the notebook until it ends or a signal ends it; an error is kept in `error`."
@@ -362,16 +378,8 @@ def run(self: Execution):
     def count(**cell):
         self.cells += 1
 
-    def show(cell, **_):
-        for output in cell.get("outputs", ()) if self.log else ():
-            if text := output.get("data", {}).get("text/markdown"):
-                print(text, flush=True)
-
-    logger, handler = logging.getLogger("papermill"), logging.StreamHandler(sys.stdout)
-    handler.format = lambda record: record.getMessage().rstrip("\n")
-    handler.addFilter(lambda record: record.levelno == logging.WARNING or (
-        record.funcName == "log_output_message" and not NAMELESS.fullmatch(record.getMessage())))
-    logger.handlers, logger.propagate = [handler], False
+    logger = logging.getLogger("papermill")
+    logger.handlers, logger.propagate = [console()], False
     logger.setLevel(logging.INFO)
     previous = {number: signal.signal(number, self.pass_on) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
                 if signal.getsignal(number) is not signal.SIG_IGN}
@@ -380,7 +388,8 @@ def run(self: Execution):
         with tempfile.TemporaryDirectory(prefix="sru_nb-") as folder:
             papermill.execute_notebook(
                 *literal, self.values, progress_bar=False, log_output=self.log, start_timeout=600,
-                iopub_timeout=60, kernel_manager_class=Manager, on_cell_execute=count, on_cell_executed=show)
+                iopub_timeout=60, kernel_manager_class=Manager, on_cell_execute=count,
+                on_cell_executed=print_displayed if self.log else None)
     except Exception as error:  # `judge` says what it means
         self.error = error
     finally:

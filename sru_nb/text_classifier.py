@@ -440,40 +440,48 @@ class NetworkEstimator(BaseEstimator):
         except TypeError as error:
             raise HubError(f"{source} has parameters of another version of {cls.__name__}: {error}") from error
 
-    def draw_seed(self) -> int:
-        "A seed, by `random_state`."
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
-    @contextmanager
-    def seeded(self, seed: int, device: torch.device):
-        "In the block PyTorch's random numbers begin with a seed; those outside are not touched."
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            yield
-
-    def limits(self, start: float, report: Callable = print) -> dict:
-        "When a fit that began at `start` has to end, and what it reports: arguments of `train_epochs`."
-        return {"deadline": math.inf if self.max_seconds is None else start + self.max_seconds,
-                "report": report if self.verbose else lambda record: None}
-
-    def find_device(self) -> torch.device:
-        "The device to compute on."
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(self.device)
-        except RuntimeError as error:
-            raise ValueError(f"device={self.device!r}, expected 'auto', 'cpu', 'cuda', ...: {error}") from error
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device={self.device!r}, but PyTorch finds no GPU; expected 'auto' or 'cpu'")
-        return device
-
     def __getstate__(self) -> dict:
         "The state for pickle, and so joblib, with the model on the CPU."
         state = dict(super().__getstate__())
         if "model_" in state and next(self.model_.parameters()).is_cuda:
             state["model_"] = copy.deepcopy(self.model_).cpu()
         return state
+
+# %% ../nbs/50_text_classifier.ipynb #207c4eb0
+@patch
+def draw_seed(self: NetworkEstimator) -> int:
+    "A seed, by `random_state`."
+    return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+
+@patch
+@contextmanager
+def seeded(self: NetworkEstimator, seed: int, device: torch.device):
+    "In the block PyTorch's random numbers begin with a seed; those outside are not touched."
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@patch
+def limits(self: NetworkEstimator, start: float, report: Callable = print) -> dict:
+    "When a fit that began at `start` has to end, and what it reports: arguments of `train_epochs`."
+    return {"deadline": math.inf if self.max_seconds is None else start + self.max_seconds,
+            "report": report if self.verbose else lambda record: None}
+
+
+@patch
+def find_device(self: NetworkEstimator) -> torch.device:
+    "The device to compute on."
+    if self.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(self.device)
+    except RuntimeError as error:
+        raise ValueError(f"device={self.device!r}, expected 'auto', 'cpu', 'cuda', ...: {error}") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={self.device!r}, but PyTorch finds no GPU; expected 'auto' or 'cpu'")
+    return device
 
 # %% ../nbs/50_text_classifier.ipynb #65bce790
 class TextClassifier(ClassifierMixin, NetworkEstimator):
