@@ -44,12 +44,15 @@ MIN_GRU = Formula(min_gru, min_gru_derivative, 2)
 class MinGRU(nn.Module):
     "minGRU (Feng et al. 2024)."
 
+    formula = MIN_GRU
+
     def __init__(self, d: int):
         super().__init__()
-        self.product, self.bias = Linear(d, 2 * d, bias=False), nn.Parameter(torch.ones(d))
+        self.product = Linear(d, self.formula.count * d, bias=False)
+        self.bias = nn.Parameter(torch.ones(d))
 
     def forward(self, x, state=None):
-        return scan(MIN_GRU, self.product(x).unflatten(-1, (2, -1)), state, p=self.bias)
+        return scan(self.formula, self.product(x).unflatten(-1, (self.formula.count, -1)), state, p=self.bias)
 
 # %% ../nbs/89_peers.ipynb #9e9c68a2
 def min_lstm(u, x, p):
@@ -71,15 +74,10 @@ def min_lstm_derivative(grad_a, grad_b, u, x, p):
 MIN_LSTM = Formula(min_lstm, min_lstm_derivative, 3)
 
 
-class MinLSTM(nn.Module):
-    "minLSTM (Feng et al. 2024)."
+class MinLSTM(MinGRU):
+    "minLSTM (Feng et al. 2024): the same layer with another formula."
 
-    def __init__(self, d: int):
-        super().__init__()
-        self.product, self.bias = Linear(d, 3 * d, bias=False), nn.Parameter(torch.ones(d))
-
-    def forward(self, x, state=None):
-        return scan(MIN_LSTM, self.product(x).unflatten(-1, (3, -1)), state, p=self.bias)
+    formula = MIN_LSTM
 
 # %% ../nbs/89_peers.ipynb #723e7a17
 def qrnn(u, x, p):

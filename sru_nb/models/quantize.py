@@ -78,6 +78,11 @@ class InferenceWeight(torch.Tensor):
         raise RuntimeError(f"a weight that is stored as {self.dtype_name} cannot be compiled; expected the ordinary "
                            "model")
 
+    @classmethod
+    def of(cls, weight: torch.Tensor, last: bool) -> "InferenceWeight":
+        "A weight in this form."
+        return cls.packed(weight.shape, last, *cls.rounded(as_matrix(weight, last)))
+
     def seen(self, shape, last: bool) -> "InferenceWeight":
         "The same numbers in another shape."
         return type(self)(shape, last, *self.form)
@@ -182,12 +187,11 @@ class Int8Weight(InferenceWeight):
 
     dtype_name = "int8"
 
-    @classmethod
-    def of(cls, weight: torch.Tensor, last: bool) -> "Int8Weight":
-        "A weight in this form."
-        matrix = as_matrix(weight, last)
+    @staticmethod
+    def rounded(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        "The parts that stand for a matrix."
         scale = (matrix.abs().amax(1) / 127).clamp_min(torch.finfo(torch.float32).tiny)
-        return cls.packed(weight.shape, last, (matrix / scale[:, None]).round().to(torch.int8), scale)
+        return (matrix / scale[:, None]).round().to(torch.int8), scale
 
     @classmethod
     def packed(cls, shape, last: bool, values: torch.Tensor, scale: torch.Tensor) -> "Int8Weight":
@@ -229,10 +233,10 @@ class BFloat16Weight(InferenceWeight):
 
     dtype_name = "bfloat16"
 
-    @classmethod
-    def of(cls, weight: torch.Tensor, last: bool) -> "BFloat16Weight":
-        "A weight in this form."
-        return cls.packed(weight.shape, last, as_matrix(weight, last).bfloat16())
+    @staticmethod
+    def rounded(matrix: torch.Tensor) -> tuple[torch.Tensor]:
+        "The part that stands for a matrix."
+        return (matrix.bfloat16(),)
 
     @classmethod
     def packed(cls, shape, last: bool, values: torch.Tensor) -> "BFloat16Weight":
