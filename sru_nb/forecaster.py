@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .basics import check_finite, check_probability, check_whole, patch
+from .basics import check_whole, patch
 from .data.series import Series, as_series, facts, forecast, pd, split_series
 from .models.forecast import SegmentForecaster, forecast_figures, forecast_loss, predict_windows
-from .models.hub import HubError
 from .optim import build_optimizer, build_scheduler
 from .text_classifier import NetworkEstimator, train_epochs
 
@@ -63,25 +62,6 @@ class Forecaster(NetworkEstimator):
         return as_series(table, self.time_column, getattr(self, "channels_", None), self.timezone, self.frequency,
                          self.max_gap, name)
 
-    @classmethod
-    def load(
-        cls,
-        folder_or_repo: str | Path,  # a folder, or somebody/name on the Hub
-        device: str = "auto",
-        **options,  # of the network's `from_pretrained`: revision, token, ...
-    ) -> "Forecaster":
-        "Load a saved forecaster."
-        model = SegmentForecaster.from_pretrained(folder_or_repo, **options)
-        if missing := [name for name in ("parameters", "tail", "last") if name not in (model.vocab or {})]:
-            raise HubError(f"{folder_or_repo} was not saved by a Forecaster: vocab.json lacks {', '.join(missing)}")
-        vocab, last = model.vocab, pd.Timestamp(model.vocab["last"])
-        self = cls.of_saved(vocab["parameters"], device, str(folder_or_repo))
-        last = last.tz_convert(vocab["zone"]) if vocab["zone"] else last
-        stamps = pd.date_range(end=last, periods=len(vocab["tail"]), freq=vocab["frequency"])
-        self.series_ = Series(pd.DataFrame(vocab["tail"], stamps, vocab["channels"]), "history")
-        self.model_, self.channels_, self.history_ = model.eval(), vocab["channels"], vocab["history"]
-        return self
-
 # %% ../nbs/52_forecaster.ipynb #33ac9627
 @patch
 def fit(
@@ -90,14 +70,10 @@ def fit(
 ) -> Forecaster:
     "Train from the beginning."
     start, device = time.monotonic(), self.find_device()
-    for name in ("epochs", "batch_size"):
-        check_whole(name, getattr(self, name), 1)
-    check_finite(above=True, learning_rate=self.learning_rate)
-    if self.max_seconds is not None:
-        check_finite(above=True, max_seconds=self.max_seconds)
+    self.checked_values()
     self.__dict__.pop("channels_", None)
     series = self.read(y, "y")
-    data = split_series(series, check_probability("validation_fraction", self.validation_fraction), 0.0, self.season)
+    data = split_series(series, self.validation_fraction, 0.0, self.season)
     seed, size = self.draw_seed(), (self.lookback, self.horizon)
     batches = data.batches("train", *size, self.batch_size, seed)
     valid = data.batches("valid", *size, 256, count=1000) if self.validation_fraction else None
@@ -170,3 +146,15 @@ def save(self: Forecaster, folder: str | Path) -> Path:
     return self.model_.save_pretrained(folder, self.model_.vocab | {
         "parameters": self.values_to_save(), "history": self.history_, "tail": tail.to_numpy().tolist(),
         "last": last.isoformat(), "zone": None if zone is None else str(zone)})
+
+
+@patch(cls_method=True)
+def read_saved(cls: Forecaster, folder_or_repo: str | Path, **options) -> tuple[SegmentForecaster, dict, dict]:
+    "The network of a saved forecaster, the parameters, and what else `fit` sets."
+    model = SegmentForecaster.from_pretrained(folder_or_repo, **options)
+    parameters, tail, last, zone, frequency, channels, history = cls.saved_entries(
+        model, folder_or_repo, "parameters", "tail", "last", "zone", "frequency", "channels", "history")
+    last = pd.Timestamp(last).tz_convert(zone) if zone else pd.Timestamp(last)
+    stamps = pd.date_range(end=last, periods=len(tail), freq=frequency)
+    return model, parameters, {"series_": Series(pd.DataFrame(tail, stamps, channels), "history"),
+                               "channels_": channels, "history_": history}

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PLAIN_TYPES', 'RULES', 'read_texts', 'label_column', 'distinct_labels', 'label_rows', 'Labels', 'hold_out',
            'class_weights', 'move_means', 'holding', 'train_epochs', 'held_out_values', 'mapping_vectors',
-           'build_classifier', 'encode_texts', 'is_own', 'build_on_encoder', 'NetworkEstimator', 'TextClassifier',
-           'encode_pair', 'check_sample_weight', 'place_batches', 'vectors_at', 'prepare', 'loss_of', 'prepare_encoder',
-           'vocab_of', 'saved_encoder', 'saved_classes', 'unpack_vocab', 'saved_class']
+           'build_classifier', 'encode_texts', 'is_own', 'build_on_encoder', 'NetworkEstimator', 'NetworkClassifier',
+           'TextClassifier', 'encode_pair', 'check_sample_weight', 'place_batches', 'vectors_at', 'prepare', 'loss_of',
+           'prepare_encoder', 'vocab_of', 'saved_encoder', 'saved_classes', 'saved_class']
 
 # %% ../nbs/50_text_classifier.ipynb #b24a9c31
 import copy
@@ -433,12 +433,28 @@ class NetworkEstimator(BaseEstimator):
         return self.values() | ({"random_state": None} if drawn else {})
 
     @classmethod
-    def of_saved(cls, values: dict, device: str, source: str) -> "NetworkEstimator":
-        "An estimator with saved parameters."
+    def load(
+        cls,
+        folder_or_repo: str | Path,  # a folder, or somebody/name on the Hub
+        device: str = "auto",
+        **options,  # of the network's `from_pretrained`: revision, token, ...
+    ) -> "NetworkEstimator":
+        "Load a saved estimator."
+        model, values, fitted = cls.read_saved(folder_or_repo, **options)
         try:
-            return cls(**values | {"device": device})
+            estimator = cls(**values | {"device": device})
         except TypeError as error:
-            raise HubError(f"{source} has parameters of another version of {cls.__name__}: {error}") from error
+            raise HubError(f"{folder_or_repo} has parameters of another version of {cls.__name__}: {error}") from error
+        estimator.__dict__ |= fitted | {"model_": model.eval()}
+        return estimator
+
+    @classmethod
+    def saved_entries(cls, model: torch.nn.Module, source: str | Path, *names: str) -> list:
+        "What `save` wrote beside a network."
+        vocab, article = model.vocab or {}, "an" if cls.__name__[0] in "AEIOU" else "a"
+        if missing := [name for name in names if name not in vocab]:
+            raise HubError(f"{source} was not saved by {article} {cls.__name__}: vocab.json lacks {', '.join(missing)}")
+        return [vocab[name] for name in names]
 
     def __getstate__(self) -> dict:
         "The state for pickle, and so joblib, with the model on the CPU."
@@ -448,6 +464,23 @@ class NetworkEstimator(BaseEstimator):
         return state
 
 # %% ../nbs/50_text_classifier.ipynb #207c4eb0
+class NetworkClassifier(ClassifierMixin, NetworkEstimator):
+    "A classifier with `labels_` and a method `logits`, from which its predictions follow."
+
+
+@patch
+def checked_values(self: NetworkEstimator) -> dict:
+    "The values of the parameters; those that all estimators have are checked to be in their range."
+    values = self.values()
+    for name, least in {"epochs": 1, "batch_size": 1, "patience": 0}.items():
+        check_whole(name, values[name], least)
+    check_finite(above=True, learning_rate=values["learning_rate"])
+    if values["max_seconds"] is not None:
+        check_finite(above=True, max_seconds=values["max_seconds"])
+    check_probability("validation_fraction", values["validation_fraction"])
+    return values
+
+
 @patch
 def draw_seed(self: NetworkEstimator) -> int:
     "A seed, by `random_state`."
@@ -484,7 +517,7 @@ def find_device(self: NetworkEstimator) -> torch.device:
     return device
 
 # %% ../nbs/50_text_classifier.ipynb #65bce790
-class TextClassifier(ClassifierMixin, NetworkEstimator):
+class TextClassifier(NetworkClassifier):
     "Classes of texts by SRU or one of its peers, with the conventions of scikit-learn."
 
     def __init__(
@@ -536,33 +569,19 @@ class TextClassifier(ClassifierMixin, NetworkEstimator):
         self.__dict__ |= self.train(X, y, X_val, y_val, sample_weight)
         return self
 
-    @classmethod
-    def load(
-        cls,
-        folder_or_repo: str | Path,  # a folder, or somebody/name on the Hub
-        device: str = "auto",
-        **options,  # of `SentenceClassifier.from_pretrained`: revision, token, ...
-    ) -> "TextClassifier":
-        "Load a saved classifier."
-        model = saved_class(folder_or_repo, **options).from_pretrained(folder_or_repo, **options)
-        return _restore(cls, model, str(folder_or_repo), device)
-
 # %% ../nbs/50_text_classifier.ipynb #061ee4d2
 @patch
 def check_parameters(self: TextClassifier) -> SimpleNamespace:  # NumPy's numbers, as in a grid, become Python's
     "The parameters, each checked to be in its range."
-    values = self.values()
-    for name in ("min_count", "epochs", "batch_size", "max_length", "embedding_size", "patience",
-                 "head_layers"):
+    values = self.checked_values()
+    for name in ("min_count", "max_length", "embedding_size", "head_layers"):
         if values[name] is not None or name not in ("max_length", "embedding_size"):
-            check_whole(name, values[name], 0 if name == "patience" else 1)
-    for name in ("learning_rate", "max_seconds", "threshold"):
-        if values[name] is not None or name != "max_seconds":
-            check_finite(above=True, **{name: values[name]})
+            check_whole(name, values[name], 1)
+    check_finite(above=True, threshold=values["threshold"])
     for name in ("network_rate", "embedding_rate", "adversarial"):
         if values[name] is not None or name != "embedding_rate":
             check_finite(**{name: values[name]})
-    for name in ("validation_fraction", "label_smoothing", "threshold", "token_dropout", "average"):
+    for name in ("label_smoothing", "threshold", "token_dropout", "average"):
         check_probability(name, values[name])
     check_choice("tokens", values["tokens"], TOKENS)
     return SimpleNamespace(**values)
@@ -745,21 +764,21 @@ def logits(self: TextClassifier, X) -> torch.Tensor:  # (n, C)
 
 
 @patch
-def predict_proba(self: TextClassifier, X) -> np.ndarray:  # (n, C) float32, columns as in `classes_`
+def predict_proba(self: NetworkClassifier, X) -> np.ndarray:  # (n, C) float32, columns as in `classes_`
     "The probability of each class; with sets of labels, of each label on its own."
     logits = self.logits(X)
     return (logits.softmax(-1) if self.labels_.kind == "single" else logits.sigmoid()).numpy()
 
 
 @patch
-def predict_log_proba(self: TextClassifier, X) -> np.ndarray:  # (n, C) float32
+def predict_log_proba(self: NetworkClassifier, X) -> np.ndarray:  # (n, C) float32
     "The logarithm of `predict_proba`, exact even where a probability underflows."
     logits = self.logits(X)
     return (logits.log_softmax(-1) if self.labels_.kind == "single" else F.logsigmoid(logits)).numpy()
 
 # %% ../nbs/50_text_classifier.ipynb #eb2ca8f6
 @patch
-def predict_codes(self: TextClassifier, X) -> np.ndarray:  # (n,) int64, or (n, C) of 0 and 1
+def predict_codes(self: NetworkClassifier, X) -> np.ndarray:  # (n,) int64, or (n, C) of 0 and 1
     "The indices of the predicted labels."
     probabilities = self.predict_proba(X)
     if self.labels_.kind == "single":
@@ -768,8 +787,8 @@ def predict_codes(self: TextClassifier, X) -> np.ndarray:  # (n,) int64, or (n, 
 
 
 @patch
-def predict(self: TextClassifier, X) -> np.ndarray:  # labels, as in the table above
-    "The labels of texts."
+def predict(self: NetworkClassifier, X) -> np.ndarray:  # labels, as in the table above
+    "The labels, of the type of those in training."
     codes = self.predict_codes(X)  # raises if the classifier is not fitted
     return self.labels_.decode(codes)
 
@@ -852,21 +871,6 @@ def saved_classes(classes: list, dtype: str) -> np.ndarray:
     return np.fromiter(classes, object) if dtype == "|O" else np.array(classes, dtype)
 
 
-def unpack_vocab(vocab: dict, source: str) -> tuple[dict, dict]:
-    "The parameters, and what `fit` sets except the model, from the vocabulary of a saved classifier."
-    first = "tokenizer" if vocab.get("kind") == "tokenizer" else "symbols"
-    keys = (first, "tokens", "max_length", "labels", "classes", "classes_dtype", "parameters", "history")
-    if missing := [name for name in keys if name not in vocab]:
-        raise HubError(f"{source} was not saved by a TextClassifier: vocab.json lacks {', '.join(missing)}")
-    symbols, tokens, max_length, kind, classes, dtype, parameters, history = (vocab[name] for name in keys)
-    if isinstance(parameters["class_weight"], dict):
-        parameters["class_weight"] = dict(map(tuple, parameters["class_weight"]["pairs"]))
-    classes = saved_classes(classes, dtype)
-    words = Vocabulary(symbols[2:]) if first == "symbols" else None
-    return parameters, {"vocabulary_": words, "classes_": classes, "labels_": Labels(kind, classes),
-                        "history_": history, "n_iter_": len(history), "_reading": (tokens, max_length)}
-
-
 def saved_class(folder_or_repo: str | Path, revision: str | None = None, map_location: Any = None, **options) -> type:
     "The class of a saved model."
     content = file_reader(folder_or_repo, revision, **options)(CONFIG)
@@ -877,14 +881,22 @@ def saved_class(folder_or_repo: str | Path, revision: str | None = None, map_loc
     return EncoderClassifier if name == EncoderClassifier.__name__ else SentenceClassifier
 
 
-def _restore(cls: type, model: torch.nn.Module, source: str, device: str) -> TextClassifier:
-    "A fitted classifier from its saved model."
-    parameters, fitted = unpack_vocab(model.vocab or {}, source)
+@patch(cls_method=True)
+def read_saved(cls: TextClassifier, folder_or_repo: str | Path, **options) -> tuple[torch.nn.Module, dict, dict]:
+    "The network of a saved classifier, the parameters, and what else `fit` sets."
+    model = saved_class(folder_or_repo, **options).from_pretrained(folder_or_repo, **options)
+    first = "tokenizer" if (model.vocab or {}).get("kind") == "tokenizer" else "symbols"
+    symbols, tokens, max_length, kind, classes, dtype, parameters, history = cls.saved_entries(
+        model, folder_or_repo, first, "tokens", "max_length", "labels", "classes", "classes_dtype", "parameters",
+        "history")
+    if isinstance(parameters["class_weight"], dict):
+        parameters["class_weight"] = dict(map(tuple, parameters["class_weight"]["pairs"]))
     if parameters["encoder"] is None:
         parameters["encoder"] = model.encoder
-    classifier = cls.of_saved(parameters, device, source)
-    classifier.__dict__ |= fitted | {"model_": model}
-    return classifier
+    classes = saved_classes(classes, dtype)
+    words = Vocabulary(symbols[2:]) if first == "symbols" else None
+    return model, parameters, {"vocabulary_": words, "classes_": classes, "labels_": Labels(kind, classes),
+                               "history_": history, "n_iter_": len(history), "_reading": (tokens, max_length)}
 
 # %% ../nbs/50_text_classifier.ipynb #d62aaae0
 _KIM = [["replace", r"[^A-Za-z0-9(),!?'`]", " "], ["replace", r"('s|'ve|n't|'re|'d|'ll)", r" \1"]]

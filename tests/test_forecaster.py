@@ -6,11 +6,14 @@ from sru_nb.forecaster import (
 )
 
 # %% ../nbs/52_forecaster.ipynb #95c15879
+import json
+
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from sru_nb.models.hub import HubError
 from sru_nb.testing import close, raises
 from sru_nb.trainer import Trainer, load_best
 
@@ -37,6 +40,11 @@ def test_a_wave_goes_on_and_a_saved_forecaster_says_the_same(tmp_path):
     pd.testing.assert_frame_equal(again.predict(), predicted)
     pd.testing.assert_frame_equal(again.predict(5, frame[:200]), forecaster.predict(5, frame[:200]))
     assert again.get_params() == forecaster.get_params()
+    vocab = json.loads((tmp_path / "vocab.json").read_text())
+    del vocab["zone"], vocab["history"]
+    forecaster.model_.save_pretrained(tmp_path / "lacks", vocab)
+    with raises(HubError, "was not saved by a Forecaster: vocab.json lacks zone, history"):
+        Forecaster.load(tmp_path / "lacks")
     pd.testing.assert_frame_equal(clone(forecaster).fit(frame).predict(), predicted)  # the same seed
     with raises(NotFittedError):
         clone(forecaster).predict()
@@ -64,7 +72,7 @@ def test_quantiles_and_their_middle():
     ({"epochs": 0}, "epochs=0"), ({"learning_rate": 0}, "learning_rate=0"), ({"lookback": 25}, "multiple of segment"),
     ({"horizon": 400}, "horizon=400: the train part"), ({"validation_fraction": 1}, "validation_fraction=1"),
     ({"season": 999}, "season=999"), ({"loss": "mape"}, "loss='mape'"), ({"max_seconds": 0}, "max_seconds=0"),
-    ({"device": "gpu"}, "device='gpu'")])
+    ({"device": "gpu"}, "device='gpu'"), ({"patience": -1}, "patience=-1")])
 def test_bad_parameters_are_named(change, message):
     with raises(ValueError, message):
         Forecaster(**SMALL | change).fit(waves())
