@@ -2,8 +2,8 @@
 
 from sru_nb.data.files import (
     DownloadError, FILES, FileLock, KnownFile, Path, Progress, Timeout, Transfer, cache_dir, choose_corpus, claimed,
-    contextmanager, errno, fetch, hashlib, io, mark_length, members, obtain, open_text, os, publish, store, tarfile,
-    tempfile, threading, time, unpack, zipfile,
+    contextmanager, errno, fetch, hashlib, io, mark_length, markdown_table, members, obtain, open_text, os,
+    parquet_rows, publish, store, sys, tarfile, tempfile, threading, time, unpack, zipfile,
 )
 
 # %% ../nbs/20_data.files.ipynb #f7bf7463
@@ -11,6 +11,7 @@ import multiprocessing
 import random
 import signal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -237,7 +238,7 @@ def test_without_locks_each_writer_has_its_own_part_and_removes_it(tmp_path):
             private.write_bytes(b"whole")
             publish(private, tmp_path / "a")
             shared.write_bytes(b"begun")
-        with claimed(tmp_path / "b") as private:
+        with claimed(tmp_path / "b", wait=False) as private:
             private.write_bytes(b"begun")
     assert listing(tmp_path) == ["a", "a.part"] and (tmp_path / "a").read_bytes() == b"whole"
 
@@ -254,10 +255,16 @@ def test_a_lock_is_held_by_one_and_dies_with_its_process(tmp_path):
     lock = FileLock(tmp_path / ".a.lock")
     with pytest.raises(Timeout):
         lock.acquire(timeout=0.1)
+    with claimed(tmp_path / "a", wait=False) as part:
+        assert part is None
     first.kill()
     first.join()
-    with claimed(tmp_path / "a") as part:
+    with claimed(tmp_path / "a", wait=False) as part:
         assert part.read_bytes() == b"begun"
+        with claimed(tmp_path / "a", wait=False) as second:
+            assert second is None
+        assert part.read_bytes() == b"begun"
+    assert not (tmp_path / "a").exists() and lock.acquire(timeout=0)
 
 
 def limited(folder, url):
@@ -433,6 +440,28 @@ def test_a_byte_order_mark_is_no_text_and_names_the_encoding(tmp_path, encoding)
             open_text(tmp_path / "a")
 
 
+def test_the_rows_of_a_parquet_file_are_numbered_and_damage_names_it():
+    def parquet_file(source):
+        def batches():
+            yield from (SimpleNamespace(to_pylist=lambda: rows) for rows in ([{"a": 1}, {"a": 2}], [], [{"a": 3}]))
+            if source == "damaged":
+                raise OSError("Corrupt snappy compressed data.")
+            if isinstance(source, io.BytesIO):
+                raise ValueError(f"no magic bytes: {source.read()}")
+        return SimpleNamespace(iter_batches=batches)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "pyarrow.parquet", SimpleNamespace(ParquetFile=parquet_file))
+        assert list(parquet_rows("b")) == [("b, row 1", {"a": 1}), ("b, row 2", {"a": 2}), ("b, row 3", {"a": 3})]
+        with raises(ValueError, "damaged is damaged or no Parquet file: Corrupt"):
+            list(parquet_rows("damaged"))
+        with raises(ValueError, "b is damaged or no Parquet file: no magic bytes: b'PAR1'"):
+            list(parquet_rows("b", b"PAR1"))
+        patch.setitem(sys.modules, "pyarrow.parquet", None)
+        with raises(ImportError, "b needs pyarrow", "sru_nb[data]"):
+            list(parquet_rows("b"))
+
+
 def test_auto_takes_the_first_name_and_waits_less_for_it():
     def published(name, timeout):
         return name, timeout
@@ -442,3 +471,11 @@ def test_auto_takes_the_first_name_and_waits_less_for_it():
 
     assert choose("auto") == ("a", 4.0) and choose("b") == ("b", 15.0) and choose("b", timeout=1.0) == ("b", 1.0)
     assert choose("embedded") == "embedded" and choose("c") == Path("c")
+    for corpus in ("auto", "b", "embedded", "c"):
+        with raises(ValueError, "timeout=0, expected a finite number above 0"):
+            choose(corpus, timeout=0)
+
+
+def test_a_table_keeps_its_cells_whatever_they_hold():
+    assert markdown_table(("a|b", "c"), [("d\ne", 1), (None, "|")]) == (
+        "| a\\|b | c |\n| --- | --- |\n| d e | 1 |\n| None | \\| |")

@@ -6,7 +6,8 @@
 __all__ = ['ALGORITHMS', 'MARKS', 'GITHUB', 'KIM', 'LM1B', 'MAHONEY', 'DEEPAI', 'SMERITY', 'STATMT', 'WIKITEXT', 'PTB',
            'SQUAD', 'ETT', 'XQUAD', 'FILES', 'cache_dir', 'writable_dir', 'sha256_of', 'is_verified', 'claimed',
            'publish', 'DownloadError', 'provide', 'store', 'Transfer', 'encoding_of', 'mark_length', 'open_text',
-           'fetch', 'undamaged', 'unpack', 'members', 'KnownFile', 'obtain', 'choose_corpus']
+           'parquet_rows', 'fetch', 'undamaged', 'unpack', 'members', 'KnownFile', 'obtain', 'choose_corpus',
+           'markdown_table']
 
 # %% ../../nbs/20_data.files.ipynb #f4c4e9ba
 import codecs
@@ -26,7 +27,7 @@ import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -101,15 +102,19 @@ def is_verified(
 @contextmanager
 def claimed(
     dest: Path,  # the file to be written
+    wait: bool = True,  # for another process that holds it; False: yield None instead
 ):  # yields the path of its part, which an earlier process may have begun
     "Hold a file exclusively in the block."
     lock, part = FileLock(dest.with_name(f".{dest.name}.lock")), dest.with_name(f"{dest.name}.part")
     try:
         try:
-            lock.acquire(timeout=1, poll_interval=0.05)
+            lock.acquire(timeout=1 if wait else 0, poll_interval=0.05)
         except Timeout:
-            print(f"waiting for another process that writes {dest}", file=sys.stderr)
-            lock.acquire(poll_interval=0.05)
+            if wait:
+                print(f"waiting for another process that writes {dest}", file=sys.stderr)
+                lock.acquire(poll_interval=0.05)
+            else:
+                lock = part = None
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL):
             raise
@@ -117,7 +122,7 @@ def claimed(
     try:
         yield part
     finally:
-        if part.exists() and (lock is None or part.stat().st_size == 0):
+        if part and part.exists() and (lock is None or part.stat().st_size == 0):
             part.unlink()
         if lock is not None:
             lock.release()
@@ -238,6 +243,23 @@ def open_text(
     except UnicodeDecodeError as error:
         line, wrong = content.count(b"\n", 0, error.start) + 1, content[error.start : error.start + 1]
         raise ValueError(f"{path}, line {line}: {wrong!r} is not {encoding.removesuffix('-sig').upper()}") from error
+
+# %% ../../nbs/20_data.files.ipynb #18a2aa99
+def parquet_rows(
+    path: str | Path,
+    content: bytes | None = None,  # of the file, if it has been read
+) -> Iterator[tuple[str, dict]]:  # where the row is; column -> value
+    "The rows of a Parquet file, one at a time."
+    try:
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise ImportError(f'{path} needs pyarrow: pip install "sru_nb[data]"') from error
+    try:
+        batches = ParquetFile(path if content is None else io.BytesIO(content)).iter_batches()
+        for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), 1):
+            yield f"{path}, row {number}", row
+    except (ValueError, OSError) as error:  # pyarrow's own are of these kinds
+        raise ValueError(f"{path} is damaged or no Parquet file: {error}") from error
 
 # %% ../../nbs/20_data.files.ipynb #61584c06
 class _Broken(Exception):
@@ -516,6 +538,8 @@ def choose_corpus(
     "The corpus that `corpus` stands for."
     if not isinstance(corpus, (str, Path)):
         raise TypeError(f"corpus={corpus!r}, expected 'auto', 'embedded', {', '.join(map(repr, names))} or a path")
+    if timeout is not None:
+        check_finite(timeout=timeout, above=True)
     if corpus in names:
         return published(corpus, timeout or 15.0)
     if corpus != "auto":
@@ -526,3 +550,13 @@ def choose_corpus(
     except (DownloadError, OSError) as error:
         reasons = getattr(error, "reasons", None) or {name: str(error)}
     return embedded(f"; {name} could not be obtained: " + "; ".join(f"{at}: {why}" for at, why in reasons.items()))
+
+# %% ../../nbs/20_data.files.ipynb #13ef32f3
+def markdown_table(
+    head: Iterable,  # names of the columns
+    rows: Iterable[Iterable],
+) -> str:
+    "A table as notebooks show it."
+    lines = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in (head, *rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
