@@ -148,7 +148,7 @@ def test_bad_files_are_refused_with_their_place(tmp_path):
     with raises(FileNotFoundError, "no such file"):
         load_texts(tmp_path / "none.txt")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "pyarrow", None)
+        patch.setitem(sys.modules, "pyarrow.parquet", None)
         with raises(ImportError, "needs pyarrow"):
             load_texts(write("g.parquet", b"PAR1"))
 
