@@ -2,8 +2,8 @@
 
 from sru_nb.data.squad import (
     ARRAYS, Answer, Batches, Counter, ENTITIES, KEEP, NO_ANSWER, POS, Passage, Path, Question, SQUAD_FILES, STATUS,
-    Span, SquadError, Tokenizer, UNKNOWN, align, ask, build_vocabulary, choose_span, embedded_squad, gzip, hashlib,
-    json, letters, load_squad, np, open_squad, prepare, re, read_squad, stem, torch, unicodedata, warnings,
+    Span, SquadError, Tokenizer, UNKNOWN, Vocabulary, align, ask, build_vocabulary, choose_span, embedded_squad, gzip,
+    hashlib, json, letters, load_squad, np, open_squad, prepare, re, read_squad, stem, torch, unicodedata, warnings,
 )
 
 # %% ../nbs/23b_data.squad.ipynb #76e59aed
@@ -247,6 +247,13 @@ def test_parquet_is_read_by_pyarrow_or_refused_by_name(tmp_path):
     parquet.write_table(arrow.Table.from_pylist(rows()), file)
     with pytest.warns(UserWarning, match="no flag"):
         assert list(read_squad(file)) == list(read_squad(save(tmp_path, DEMO)))
+    whole = file.read_bytes()
+    file.write_bytes(gzip.compress(whole))
+    with pytest.warns(UserWarning, match="no flag"):
+        assert list(read_squad(file)) == list(read_squad(save(tmp_path, DEMO)))
+    file.write_bytes(whole[:-9])
+    with raises(ValueError, "rows.parquet is damaged or no Parquet file"):
+        list(read_squad(file))
 
 # %% ../nbs/23b_data.squad.ipynb #ba67b82d
 PIECES = [*"abcXYZ  \n\t\r.,:;-–'\"()$%018/\\@#", "é", "e\u0301", "\u00a0", "\u2003", "😀", "👩\u200d👩\u200d👧",
@@ -726,6 +733,8 @@ def test_both_forms_of_an_accent_are_one_word(tmp_path):
     corpus = prepare(save(tmp_path, content), None, tmp_path, progress=False)
     assert build_vocabulary(corpus).encode(["caf\u00e9", "cafe\u0301"]).tolist() == [2, 2]
     assert len(corpus.vocabulary) == 1
+    with raises(TypeError, "words='ab', expected a list of words"):
+        Vocabulary(["a", "b"]).encode("ab")
 
 
 def kept_rows(corpus, keep):

@@ -40,7 +40,8 @@ from .batches import Batches as ResumableBatches
 from .batches import NeighbourOrder
 from .docstrings import embedded_squad
 from .embedded import LocalFile, embedded_file
-from .files import Transfer, cache_dir, choose_corpus, claimed, obtain, publish, sha256_of, store, undamaged
+from .files import (Transfer, cache_dir, choose_corpus, claimed, markdown_table, obtain, parquet_rows,
+                               publish, sha256_of, store, undamaged)
 from .vocabulary import Vocabulary as WordsWithIds
 
 # %% ../../nbs/23b_data.squad.ipynb #98d2beaf
@@ -82,11 +83,7 @@ def read_json(path: Path) -> tuple[Any, str]:  # its content; what a part of a l
         with undamaged(path, "gzip"):
             content = gzip.decompress(content)
     if content.startswith(b"PAR1"):
-        try:
-            from pyarrow.parquet import read_table
-        except ImportError as error:
-            raise ImportError(f'{path}: a Parquet file, read by pyarrow: pip install "sru_nb[data]"') from error
-        return read_table(path).to_pylist(), "row"
+        return [row for _, row in parquet_rows(path, content)], "row"
     try:
         text = content.decode(json.detect_encoding(content))
         return json.loads(text), "article"
@@ -655,38 +652,28 @@ class Prepared:
                 "answers": self.about["answers"], "problems": count_kinds(self.problems),
                 "settings": self.about["settings"]}
 
-# %% ../../nbs/23b_data.squad.ipynb #c5a1f0e2
-@patch
-def record(self: Prepared, index: int) -> tuple[str, str, list[str]]:
-    "(id, question, answers) of a question."
-    return tuple(json.loads(self.records[self.record_at[index] : self.record_at[index + 1]].tobytes()))
+    def record(self, index: int) -> tuple[str, str, list[str]]:
+        "(id, question, answers) of a question."
+        return tuple(json.loads(self.records[self.record_at[index] : self.record_at[index + 1]].tobytes()))
 
+    def tokens(self, index: int) -> slice:
+        "The tokens of a question's passage, in `words`, `start`, `end`, ..."
+        passage = self.passage[index]
+        return slice(self.passage_tokens[passage], self.passage_tokens[passage + 1])
 
-@patch
-def tokens(self: Prepared, index: int) -> slice:
-    "The tokens of a question's passage, in `words`, `start`, `end`, ..."
-    passage = self.passage[index]
-    return slice(self.passage_tokens[passage], self.passage_tokens[passage + 1])
+    def context(self, index: int) -> str:
+        "The passage of a question, as it stands in the file."
+        passage = self.passage[index]
+        return self.text[self.passage_text[passage] : self.passage_text[passage + 1]].tobytes().decode()
 
+    def title(self, index: int) -> str:
+        "The article of a question."
+        return self.about["titles"][self.article[self.passage[index]]]
 
-@patch
-def context(self: Prepared, index: int) -> str:
-    "The passage of a question, as it stands in the file."
-    passage = self.passage[index]
-    return self.text[self.passage_text[passage] : self.passage_text[passage + 1]].tobytes().decode()
-
-
-@patch
-def title(self: Prepared, index: int) -> str:
-    "The article of a question."
-    return self.about["titles"][self.article[self.passage[index]]]
-
-
-@patch
-def answer(self: Prepared, index: int, first: int, last: int) -> str:
-    "The text from one token of a question's passage to another, as it stands in the file."
-    tokens = self.tokens(index)
-    return self.context(index)[self.start[tokens][first] : self.end[tokens][last]]
+    def answer(self, index: int, first: int, last: int) -> str:
+        "The text from one token of a question's passage to another, as it stands in the file."
+        tokens = self.tokens(index)
+        return self.context(index)[self.start[tokens][first] : self.end[tokens][last]]
 
 # %% ../../nbs/23b_data.squad.ipynb #de4d08f0
 @patch
@@ -695,13 +682,13 @@ def _repr_markdown_(self: Prepared) -> str:
     features = "with lemmas, parts of speech and entities" if self.trained else (
         "stems in the place of lemmas; no parts of speech and no entities, as no trained pipeline of spaCy is used")
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in about["problems"].items())
-    rows = "\n".join(f"| {p['id']} | {p.get('answer', '')} | {p['status']} | {p['reason']} |".replace("\n", " ")
-                     for p in self.problems[:5])
-    return (f"**{about['note']}**: {len(self):,} questions, {about['passages']:,} passages, "
-            f"{about['tokens']:,} tokens; {features}.\n\n| {' | '.join(STATUS)} |\n|{'---|' * len(STATUS)}\n"
-            f"| {' | '.join(str(about['status'][name]) for name in STATUS)} |\n\n"
-            + (f"Not as they should be: {kinds}. The first:\n\n| which | answer | kind | reason |\n|---|---|---|---|\n"
-               f"{rows}" if rows else ""))
+    rows = [(p["id"], p.get("answer", ""), p["status"], p["reason"]) for p in self.problems[:5]]
+    text = (f"**{about['note']}**: {len(self):,} questions, {about['passages']:,} passages, "
+            f"{about['tokens']:,} tokens; {features}.\n\n{markdown_table(STATUS, [about['status'].values()])}\n\n")
+    if rows:
+        text += f"Not as they should be: {kinds}. The first:\n\n"
+        text += markdown_table(("which", "answer", "kind", "reason"), rows)
+    return text
 
 # %% ../../nbs/23b_data.squad.ipynb #babcdcfa
 def prepare(
@@ -757,14 +744,10 @@ def prepare(
 
 # %% ../../nbs/23b_data.squad.ipynb #f1d7f2e2
 class Vocabulary(WordsWithIds):
-    "The words of questions and passages, in NFD."
+    "The words of questions and passages."
 
     def __init__(self, words: Sequence[str]):
         super().__init__(words, ("<PAD>", "<UNK>"))
-
-    def encode(self, words: Sequence[str], max_length: int | None = None) -> np.ndarray:  # (n,) int64
-        "The ids of words; what is not in the vocabulary is `<UNK>`."
-        return super().encode([unicodedata.normalize("NFD", word) for word in words], max_length)
 
     def coverage(self, corpus: Prepared) -> dict[str, float]:
         "The fraction of the words of questions and of contexts, with repetitions, that are in the vocabulary."
