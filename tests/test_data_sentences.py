@@ -2,8 +2,8 @@
 
 from sru_nb.data.sentences import (
     Batches, Counter, Encoded, Examples, FILES, PACKAGES, SETS, Vocabulary, csv, encode, fold_indices, hashlib, json,
-    load_hub, load_published, load_sentences, load_table, np, platform, re, stdlib_sentences, tokenize, torch,
-    tree_phrases, unambiguous,
+    load_hub, load_published, load_sentences, load_table, np, ordered_labels, platform, re, stdlib_sentences, tokenize,
+    torch, tree_phrases, unambiguous,
 )
 
 # %% ../nbs/23_data.sentences.ipynb #71b8615a
@@ -279,6 +279,11 @@ def test_a_cell_may_have_any_length(tmp_path):
         (tmp_path / f"t{suffix}").write_text("\n".join(rows))
         assert len(load_table(tmp_path / f"t{suffix}").parts["all"].tokens[9]) == 30_001
     assert csv.field_size_limit() == limit
+
+
+def test_labels_are_ordered_by_value_or_as_texts():
+    assert ordered_labels(["10", "-1", "2", "02", "10"]) == ["-1", "02", "2", "10"]
+    assert ordered_labels([10, -1, 2]) == [-1, 2, 10] and ordered_labels(["10", "2", "b"]) == ["10", "2", "b"]
 
 
 def test_tables_of_three_parts_are_kept_apart(tmp_path):

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['TOKENS', 'SST', 'SETS', 'TABLES', 'kim_words', 'word_pattern', 'composed', 'tokenize', 'Examples',
            'read_labelled', 'fold_indices', 'SentenceCorpus', 'corpus_note', 'digest_of_files', 'PublishedSet',
-           'tree_phrases', 'load_published', 'csv_rows', 'table_rows', 'labelled_texts', 'labelled_corpus',
-           'load_table', 'hub_splits', 'load_hub', 'unambiguous', 'stdlib_sentences', 'load_sentences', 'Encoded',
-           'encode', 'collate', 'Batches', 'text_batches']
+           'tree_phrases', 'load_published', 'csv_rows', 'table_rows', 'labelled_texts', 'ordered_labels',
+           'labelled_corpus', 'load_table', 'hub_splits', 'load_hub', 'unambiguous', 'stdlib_sentences',
+           'load_sentences', 'Encoded', 'encode', 'collate', 'Batches', 'text_batches']
 
 # %% ../../nbs/23_data.sentences.ipynb #fddcb047
 import csv
@@ -33,7 +33,7 @@ from ..basics import check_choice, check_text, check_whole, patch
 from .batches import Batches as ResumableBatches
 from .batches import PooledOrder
 from .docstrings import PACKAGES, package_sentences
-from .files import FILES, KIM, choose_corpus, obtain, open_text, sha256_of
+from .files import FILES, KIM, choose_corpus, markdown_table, obtain, open_text, sha256_of
 from .vectors import read_vectors as read_vectors  # for those who import it from here
 from .vocabulary import Vocabulary, lower_case
 
@@ -235,9 +235,8 @@ def __repr__(self: SentenceCorpus) -> str:
 
 @patch
 def _repr_markdown_(self: SentenceCorpus) -> str:
-    rows = [["part", *self.labels, "together"], ["---"] * (len(self.labels) + 2)]
-    rows += [[part, *map(str, counts), str(sum(counts))] for part, counts in self.counts().items()]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = [(part, *counts, sum(counts)) for part, counts in self.counts().items()]
+    table = markdown_table(("part", *self.labels, "together"), rows)
     return f"**{self.note}**\n\n{table}\n" + "".join(f"\n- {name}: `{text}`" for name, text in self.samples())
 
 
@@ -432,6 +431,13 @@ def labelled_texts(
     return pairs
 
 # %% ../../nbs/23_data.sentences.ipynb #1566ceb8
+def ordered_labels(values: Iterable[str | int]) -> list[str | int]:
+    "Labels in order, each once."
+    values = sorted(set(values), key=str)
+    numbers = all(isinstance(value, int) or re.fullmatch(r"-?\d+", value) for value in values)
+    return sorted(values, key=int) if numbers else values
+
+
 def labelled_corpus(
     name: str,
     title: str,  # for the note
@@ -442,9 +448,7 @@ def labelled_corpus(
     names: list[str] | None = None,  # of the classes, if labels are indices into them
 ) -> SentenceCorpus:
     "A corpus of labelled texts."
-    values = {value for pairs in texts.values() for _, value in pairs}
-    numbers = all(isinstance(value, int) or re.fullmatch(r"-?\d+", value) for value in values)
-    values = range(len(names)) if names else sorted(values, key=int if numbers else str)
+    values = range(len(names)) if names else ordered_labels(value for pairs in texts.values() for _, value in pairs)
     ids = {value: i for i, value in enumerate(values)}
     parts = {part: Examples([tokenize(text, tokens) for text, _ in pairs], [ids[value] for _, value in pairs])
              for part, pairs in texts.items()}
