@@ -57,6 +57,7 @@ def test_positions_are_kept_and_least_comes_first():
     for limit, least in ((1000, 1), (100, 1), (100, 4)):
         for batch in NeighbourOrder(lengths, 32, 1, limit, least)():
             assert len(batch) * lengths[batch].max() <= limit or len(batch) <= least
+    assert [len(batch) for batch in NeighbourOrder(np.zeros(4, int), 2, positions=8)()] == [2, 2]  # all are empty
 
 
 def test_orders_of_a_seed_stay_what_they_are():

@@ -47,7 +47,7 @@ class Batches:
     def load_state_dict(self, state: dict):
         "Go on where `state_dict` was called; the state of other batches is refused."
         mismatches = [f"{key} {state.get(key)} instead of {value}" for key, value in self.same.items()
-                  if state.get(key) != value]
+                      if state.get(key) != value]
         if state.get("position") not in range(len(self) + 1):
             mismatches.append(f"position {state.get('position')} of {len(self)}")
         if mismatches:
@@ -108,9 +108,10 @@ class NeighbourOrder:
         least: int = 1,  # examples of a batch, however long they are
         pool: int = 8,  # batches whose examples are shuffled together
     ):
-        self.batch_size, self.seed = check_whole("batch_size", batch_size, 1), seed
-        check_whole("seed", 0 if seed is None else seed)
-        check_whole("positions", 1 if positions is None else positions, 1)
+        self.batch_size = check_whole("batch_size", batch_size, 1)
+        self.seed = seed if seed is None else check_whole("seed", seed)
+        if positions is not None:
+            check_whole("positions", positions, 1)
         self.indices = np.argsort(lengths, kind="stable")
         self.lengths = np.asarray(lengths)[self.indices]
         self.pools, full, count = [], pool * self.batch_size, len(lengths)
@@ -118,7 +119,7 @@ class NeighbourOrder:
         for low, high in zip(edges, edges[1:]):
             size = self.batch_size
             if positions is not None:
-                size = min(size, max(least, positions // int(self.lengths[high - 1])))
+                size = min(size, max(least, positions // max(1, int(self.lengths[high - 1]))))
             cuts = np.linspace(low, high, -(-(high - low) // size) + 1).astype(int).tolist()
             self.pools.append((slice(low, high), [slice(a, b) for a, b in zip(cuts, cuts[1:])]))
 
