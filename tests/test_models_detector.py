@@ -280,6 +280,22 @@ def test_a_file_is_brought_to_the_models_size_and_its_boxes_back(tmp_path, capsy
             detect(model, bad)
 
 
+def test_a_file_becomes_the_bytes_that_it_became_in_training(tmp_path):
+    from PIL import Image
+    deep = np.random.default_rng(0).integers(0, 20_000, (24, 32), np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    clear = Image.new("RGBA", (32, 24), (10, 20, 30, 255))
+    clear.paste((10, 20, 30, 0), (8, 8, 24, 16))
+    clear.save(tmp_path / "clear.png")
+    white = np.full((24, 32, 3), (10, 20, 30), np.uint8)
+    white[8:16, 8:24] = 255
+    model = small().eval()
+    for file, pixels in (("deep.png", np.rint(deep / 257).astype(np.uint8)[..., None].repeat(3, 2)),
+                         ("clear.png", white)):
+        found = detect(model, tmp_path / file, 0.0)
+        assert len(found) and np.array_equal(found, detect(model, pixels, 0.0))
+
+
 def test_bad_arguments_are_refused():
     for name, value in (("num_classes", 0), ("unit", "rnn"), ("patch", 3), ("stem", "none"), ("drop_path", 1.0)):
         with raises(ValueError, f"{name}={value!r}"):

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from sru_nb.models.segmenter import (
-    Segmenter, enlarge, overlay_masks, pixel_scores, plot_masks, segment, segmentation_matrix, segmenter_loss,
-    voc_palette, weigh_classes, write_mask,
+    Segmenter, enlarge, overlay_masks, pixel_scores, plot_masks, read_picture, segment, segmentation_matrix,
+    segmenter_loss, voc_palette, weigh_classes, write_mask,
 )
 from sru_nb.models.vision import UNITS, with_unit
 from sru_nb.testing import close, close_all, raises
@@ -98,11 +98,12 @@ def test_a_batch_without_a_label_is_no_step_and_no_stop():
 
 def test_a_class_that_is_none_is_refused():
     model, (_, batch) = small(), ragged()
-    batch.masks[0, 1, 2] = 3
-    with raises(ValueError, "masks: a pixel of the class 3", "0 to 2", "255"):
-        segmenter_loss(model, batch)
-    with raises(ValueError, "masks: a pixel of the class 3", "0 to 2", "255"):
-        segmentation_matrix(model, [batch])
+    for wrong in (3, -1):
+        batch.masks[0, 1, 2] = wrong
+        with raises(ValueError, f"masks: a pixel of the class {wrong}", "0 to 2", "255"):
+            segmenter_loss(model, batch)
+        with raises(ValueError, f"masks: a pixel of the class {wrong}", "0 to 2", "255"):
+            segmentation_matrix(model, [batch])
 
 
 def test_one_scale_and_a_window_that_covers_are_the_plain_answer():
@@ -167,6 +168,17 @@ def test_segment_takes_files_arrays_and_tensors(tmp_path):
         assert image.getpalette()[:9] == [0, 0, 0, 10, 20, 30, *voc_palette(3)[2].tolist()]
     grey = small(channels=1, mean=None, std=None)
     assert segment(grey, tmp_path / "picture.png").shape == segment(grey, pixels[..., 0]).shape
+
+
+def test_a_file_becomes_the_bytes_that_it_became_in_training(tmp_path):
+    from PIL import Image
+    Image.fromarray(np.array([[0, 1000, 2000, 3000]], np.uint16)).save(tmp_path / "deep.png")
+    Image.new("RGBA", (1, 1), (10, 20, 30, 0)).save(tmp_path / "clear.png")
+    assert read_picture(tmp_path / "deep.png", 1).tolist() == [[[[0, 4, 8, 12]]]]
+    assert read_picture(str(tmp_path / "clear.png"), 3).tolist() == [[[[255]], [[255]], [[255]]]]
+    (tmp_path / "text.png").write_text("no picture")
+    with raises(ValueError, "text.png: cannot be read as a picture"):
+        read_picture(tmp_path / "text.png", 3)
 
 
 def test_class_weights_have_the_mean_one():

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..basics import check_finite, check_whole, evaluating, patch
+from ..basics import check_finite, check_whole, decode, evaluating, patch
 from ..matmul import Linear
 from .hub import HubModel
 from .vision import ImageClassifier, Pyramid
@@ -237,10 +237,7 @@ def detect(
     "The boxes in a picture."
     channels = model.pyramid.backbone.input.channels
     if isinstance(picture, (str, Path)):
-        from PIL import Image, ImageOps
-        with Image.open(picture) as image:
-            picture = np.array(ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB"))
-            picture = picture.reshape(*picture.shape[:2], channels)
+        picture = decode(picture, channels)
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape[2:] != (channels,):
         raise ValueError(f"picture is {getattr(picture, 'dtype', type(picture).__name__)} of shape "
                          f"{getattr(picture, 'shape', None)}, expected a file, or uint8 of shape (H, W, {channels})")
