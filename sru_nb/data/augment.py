@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['EARLIER', 'LATER', 'CHANCES', 'IGNORE', 'numbers', 'chances', 'resize', 'resize_mask', 'rectangle',
-           'clip_boxes', 'Augment', 'window', 'turned_window', 'rand_augmented', 'beta_shares', 'mixing_weights']
+           'clip_boxes', 'Augment', 'window', 'stack_padded', 'turned_window', 'rand_augmented', 'beta_shares',
+           'mixing_weights']
 
 # %% ../../nbs/23c_data.augment.ipynb #d3e58c55
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -191,6 +193,15 @@ def window(
     seen[rows, columns] = array[rows.start + corner[0] : rows.stop + corner[0],
                                 columns.start + corner[1] : columns.stop + corner[1]]
     return seen
+
+
+def stack_padded(
+    arrays: Sequence[np.ndarray],  # (H, W, C) pictures or (H, W) masks, perhaps of unlike sizes
+    fill: int = 0,  # to the right of smaller ones and below them
+) -> np.ndarray:  # (B, H, W, ...)
+    "Arrays in one, as high as the highest and as wide as the widest."
+    size = tuple(np.max([array.shape[:2] for array in arrays], 0))
+    return np.stack([array if array.shape[:2] == size else window(array, (0, 0), size, fill) for array in arrays])
 
 
 def turned_window(
