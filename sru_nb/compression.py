@@ -30,8 +30,8 @@ import torch
 from numba import carray
 from torch.nn import functional as F
 
-from .basics import check_whole, evaluating
-from .kernels.cpu import compile_task, forked, openmp, pointer, take, wide_vectors
+from .basics import check_whole, evaluating, was_forked
+from .kernels.cpu import compile_task, openmp, pointer, take, wide_vectors
 from .models.decoder import Decoder, usable
 
 # %% ../nbs/13b_compression.ipynb #efbfd851
@@ -100,7 +100,7 @@ def shares(
     if logits.ndim != 2 or not 2 <= logits.shape[1] <= 1 << 20:
         raise ValueError(f"logits: shape {logits.shape}, expected (B, V) with V from 2 to {1 << 20}")
     logits, table, result = np.ascontiguousarray(logits), exponentials(), np.empty(logits.shape)
-    parts = 1 if logits.size < 1 << 12 or forked() or openmp() is None else torch.get_num_threads()
+    parts = 1 if logits.size < 1 << 12 or was_forked() or openmp() is None else torch.get_num_threads()
     job = array.array("q", [0, parts, *logits.shape, len(table), logits.ctypes.data, table.ctypes.data,
                             result.ctypes.data, 0])
     address = job.buffer_info()[0]

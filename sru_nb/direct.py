@@ -9,6 +9,7 @@ __all__ = ['PLAIN', 'OWN', 'LayerArguments', 'for_recurrence', 'layer_by_operati
 
 # %% ../nbs/09_direct.ipynb #63bcb534
 import functools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -176,7 +177,8 @@ class DirectLayer(torch.autograd.Function):
         grad_h = a.x.new_zeros(c.shape) if grad_h is None else grad_h
         grad_last = torch.zeros_like(a.c0) if grad_last is None else grad_last
         if torch.is_grad_enabled() or forward_mode() or not have_memory(grad_h, grad_last):
-            return again(a, needs, grad_h, grad_last)
+            grads = again(lambda *first: layer_by_operations(*first, *a[6:]), a[:6], needs[:6], (grad_h, grad_last))
+            return *grads, *[None] * 5
         if ctx.spent:  # the pass before was broken off after it had overwritten u
             raise RuntimeError("a backward pass through this layer was interrupted: run the forward pass again")
         if u.shape[3] == 3:
@@ -185,17 +187,19 @@ class DirectLayer(torch.autograd.Function):
         return *backward(a, u, c, grad_h, grad_last, needs), *[None] * 5
 
 
-def again(a: LayerArguments, needs: LayerArguments, grad_h, grad_last) -> tuple:
-    "The gradients in operations that can themselves be differentiated."
-    named = {name: getattr(a, name) for name in a._fields[:6] if getattr(a, name) is not None}
+def again(
+    function: Callable,  # of the tensors: what a node computes, by operations
+    tensors: Sequence[torch.Tensor | None],
+    needs: Sequence[bool],  # for each: a gradient is needed
+    incoming: Sequence[torch.Tensor],  # the gradients of the results
+) -> list:
+    "The gradients of a node in operations that can themselves be differentiated; None where none is needed."
     with torch.enable_grad():
-        # views: if a layer's weight also produced its input, only the path through this layer counts
-        named = {name: value.view_as(value) for name, value in named.items()}
-        needed = {name: value for name, value in named.items() if getattr(needs, name)}
-        outputs = layer_by_operations(*a._replace(**named))
-        grads = torch.autograd.grad(outputs, needed.values(), (grad_h, grad_last), create_graph=True, allow_unused=True)
-    grads = dict(zip(needed, grads))
-    return *(grads.get(name) for name in a._fields[:6]), *[None] * 5
+        # views: if a tensor also produced another one, only the path through this node counts
+        tensors = [tensor if tensor is None else tensor.view_as(tensor) for tensor in tensors]
+        inputs = [tensor for tensor, need in zip(tensors, needs) if need]
+        grads = iter(torch.autograd.grad(function(*tensors), inputs, incoming, create_graph=True, allow_unused=True))
+    return [next(grads) if need else None for need in needs]
 
 
 def direct_layer(

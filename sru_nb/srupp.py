@@ -299,27 +299,14 @@ def reset_parameters(self: SRUppCell):
 
 
 @patch
-def attend(
-    self: SRUppCell,
-    x: torch.Tensor,  # (L, B, n), zero at pads
-    memory: torch.Tensor | None = None,  # (M, B, n), zero at pads
-    mask: torch.Tensor | None = None,  # as from `visible`
-    is_causal: bool = False,
-    past: tuple[torch.Tensor, torch.Tensor] | None = None,  # keys and values
-) -> tuple[torch.Tensor, tuple | None]:  # U (L, B, directions, k, d); all keys and values, None without attention
-    "What the recurrence needs, for all steps at once."
-    options = (memory, mask, is_causal, past) if self.attention else ()
-    result = self.transform_module(self._normalised(x), *options)
-    return result if self.attention else (result, None)
-
-
-@patch
 def products(
     self: SRUppCell,
     x: torch.Tensor,  # (L, B, n), zero at pads
 ) -> tuple[torch.Tensor, None]:  # U (L, B, directions, k, d); no V
     "U without a memory, as in `SRUCell`."
-    return self.attend(x, None, *visible(x.shape[0], x.shape[0], self.causal))[0], None
+    seen = (None, *visible(x.shape[0], x.shape[0], self.causal)) if self.attention else ()
+    u = self.transform_module(self._normalised(x), *seen)
+    return u[0] if self.attention else u, None
 
 
 @patch
@@ -375,7 +362,8 @@ def forward(
         y, pair = self.transform_module.last_input(self._normalised(x), *arguments * self.attention)
         h, c = self.multiply_and_recur(y, self.last_product.weight, x, c0, mask_pad)
     else:
-        u, pair = self.attend(x, *arguments)
+        result = self.transform_module(self._normalised(x), *arguments * self.attention)
+        u, pair = result if self.attention else (result, None)
         h, c = self.recur(u, None, x, c0, mask_pad)
     h = h[0] if input.ndim == 2 else h
     return (h, c) if past is None else (h, c, pair)

@@ -2,7 +2,7 @@
 
 from sru_nb.kernels.cpu import (
     Arguments, GRAIN, LEAST, compile_task, cut, edition_of, load, os, readable, recurrence_backward, recurrence_forward,
-    run_backward, run_forward, store,
+    run_backward, run_forward, store, was_forked,
 )
 
 # %% ../nbs/02_kernels.cpu.ipynb #910d9449
@@ -216,7 +216,7 @@ def test_many_threads_at_once_get_their_own_results(pool):
     "On OpenMP's threads, and on the pool that stands in for them."
     cases = [large_case(seed) for seed in range(8)]
     expected = [recurrence_forward(**case)[0] for case in cases]
-    recurrence_forward.__globals__["_forked"], wrong = pool, []
+    recurrence_forward.__globals__["was_forked"], wrong = lambda: pool, []
 
     def serve(i):
         for _ in range(10):
@@ -228,7 +228,7 @@ def test_many_threads_at_once_get_their_own_results(pool):
         thread.start()
     for thread in threads:
         thread.join(60)
-    recurrence_forward.__globals__["_forked"] = False
+    recurrence_forward.__globals__["was_forked"] = was_forked
     assert not wrong and not any(thread.is_alive() for thread in threads)
 
 

@@ -187,6 +187,12 @@ def test_dropout_is_one_mask_for_all_steps_and_off_in_evaluation():
     model.train()
     assert not torch.equal(model(*inputs), model(*inputs))
 
+
+@pytest.mark.parametrize("encoder", ["sru", "srupp"])
+def test_no_questions_have_no_answers(encoder):
+    ids, pads = torch.zeros(3, 0, dtype=torch.long), torch.zeros(3, 0, dtype=torch.bool)
+    assert small(encoder)(ids, torch.zeros(3, 0, 4), pads, ids, pads).shape == (3, 0, 2)
+
 # %% ../nbs/15_models.reader.ipynb #35cd4e98
 class Numbers:
     "A corpus whose words are numbers."

@@ -6,9 +6,10 @@
 __all__ = ['STREAMS', 'ROWS', 'LEAST', 'FLOAT32', 'FLOAT64', 'AHEAD', 'ARRAYS', 'PARTS', 'FLUSHED', 'EDITION', 'NUMPY',
            'GRAIN', 'compile_task', 'promise', 'address', 'load', 'round_to_bfloat16', 'store', 'wide_vectors',
            'load_rows', 'add_rows', 'exp2_coefficients', 'functions', 'fade', 'ask_for', 'prefetch', 'prefetch_units',
-           'forward', 'backward', 'take', 'pointer', 'arrays', 'compiled_arrays', 'float_mode', 'edition_of', 'task_of',
-           'openmp', 'after_fork', 'forked', 'run_on_pool', 'cut', 'launch', 'highway_of', 'run_kernel', 'stand_ins',
-           'factor_and_pads', 'run_forward', 'run_backward', 'recurrence_forward', 'recurrence_backward']
+           'row_places', 'unit_inputs', 'forward', 'backward', 'take', 'pointer', 'arrays', 'compiled_arrays',
+           'float_mode', 'edition_of', 'task_of', 'openmp', 'after_fork', 'run_on_pool', 'cut', 'launch', 'highway_of',
+           'run_kernel', 'stand_ins', 'factor_and_pads', 'run_forward', 'run_backward', 'recurrence_forward',
+           'recurrence_backward']
 
 # %% ../../nbs/02_kernels.cpu.ipynb #cb29a131
 import array
@@ -277,19 +278,37 @@ def prefetch_units(u, highway, u_row, x_row, d, first, stop):
 
 # %% ../../nbs/02_kernels.cpu.ipynb #453ab12c
 @register_jitable
+def row_places(sizes, t, b, direction):
+    "The number of a row, and where it begins in arrays of states, in `u`, in the highway, in `v` and in the state."
+    _, B, n, k, d, apart = sizes
+    R = (t * B + b) * n + direction
+    return R, R * d, R * k * d, R * apart, R * 2 * d, (b * n + direction) * d
+
+
+@register_jitable(forceinline=True)
+def unit_inputs(highway, v, mask_c, rows, X, V, S, d, unit, j, factor):
+    "What a unit takes besides its products and its state: input, mask, and its parameters."
+    p, real = load_rows(rows, unit, 4), type(factor)
+    v_f, v_r = p[0], p[1]
+    if v is not None:
+        v_f, v_r = v_f + load(v, V + j, 5), v_r + load(v, V + d + j, 5)
+    x = real(0) if highway is None else load(highway, X + j, 8) * factor
+    m = real(1) if mask_c is None else load(mask_c, S + j, 7)
+    return x, m, (v_f, v_r) + p[2:]
+
+
+@register_jitable
 def forward(u, highway, v, scale, mask_c, pad, state, h, c, rows, use_tanh, sizes, part):
     "Rows [begin, end) of direction-major (direction, batch) and columns [left, right); `state` holds c0, then c_last."
     wide_vectors()
     (L, B, n, k, d, apart), (begin, end, left, right) = sizes, part
-    zero, one = state.dtype.type(0), state.dtype.type(1)
-    factor, padded = scale[0], pad.ctypes.data != 0
+    zero, factor, padded = state.dtype.type(0), scale[0], pad.ctypes.data != 0
     for direction in range(n):
         low, high = max(begin - direction * B, 0), min(end - direction * B, B)
         for t_forward in range(L if low < high else 0):
             t, following = (t_forward, 1) if direction == 0 else (L - 1 - t_forward, -1)
             for b in range(low, high):
-                R = (t * B + b) * n + direction
-                row, U, X, V, S = R * d, R * k * d, R * apart, R * 2 * d, (b * n + direction) * d
+                R, row, U, X, V, S = row_places(sizes, t, b, direction)
                 if padded and pad[t * B + b]:
                     for j in range(left, right):
                         store(h, row + j, zero, 1)
@@ -302,14 +321,10 @@ def forward(u, highway, v, scale, mask_c, pad, state, h, c, rows, use_tanh, size
                     if 0 <= ahead < L * B * n:
                         prefetch_units(u, highway, ahead * k * d, ahead * apart, d, first, stop)
                     for j in range(first, stop):
-                        p = load_rows(rows, direction * d + j, 4)
-                        v_f, v_r = p[0], p[1]
-                        if v is not None:
-                            v_f, v_r = v_f + load(v, V + j, 5), v_r + load(v, V + d + j, 5)
-                        x = zero if highway is None else load(highway, X + j, 8) * factor
-                        m = one if mask_c is None else load(mask_c, S + j, 7)
+                        unit = direction * d + j
+                        x, m, parameters = unit_inputs(highway, v, mask_c, rows, X, V, S, d, unit, j, factor)
                         out, now = step(load(u, U + j, 3), load(u, U + d + j, 3), load(u, U + 2 * d + j, 3), x,
-                                        load(state, S + j, 0), m, use_tanh is not None, v_f, v_r, *p[2:])
+                                        load(state, S + j, 0), m, use_tanh is not None, *parameters)
                         now = fade(now)
                         store(h, row + j, fade(out), 1)
                         if c is not None:
@@ -322,7 +337,7 @@ def backward(grad_h, c, c0, u, highway, v, scale, mask_c, pad, grad_u, grad_high
              sizes, part):
     "As `forward`; `rows` holds the parameters' gradients too, `carry` grad_last and then grad_c0; u may be in grad_u."
     wide_vectors()
-    (L, B, n, k, d, apart), (begin, end, left, right) = sizes, part
+    (L, B, n, _, d, _), (begin, end, left, right) = sizes, part
     zero, one = carry.dtype.type(0), carry.dtype.type(1)
     factor, padded = scale[0], pad.ctypes.data != 0
     for direction in range(n):
@@ -333,8 +348,7 @@ def backward(grad_h, c, c0, u, highway, v, scale, mask_c, pad, grad_u, grad_high
         for t_backward in range(L if low < high else 0):
             t, previous = (L - 1 - t_backward, -1) if direction == 0 else (t_backward, 1)
             for b in range(low, high):
-                R = (t * B + b) * n + direction
-                row, U, X, V, S = R * d, R * k * d, R * apart, R * 2 * d, (b * n + direction) * d
+                R, row, U, X, V, S = row_places(sizes, t, b, direction)
                 if padded and pad[t * B + b]:
                     for j in range(left, right):
                         for gate in range(3):
@@ -347,18 +361,14 @@ def backward(grad_h, c, c0, u, highway, v, scale, mask_c, pad, grad_u, grad_high
                     continue
                 states, before = (c, row + previous * B * n * d) if t_backward + 1 < L else (c0, S)
                 for j in range(left, right):
-                    p = load_rows(rows, direction * d + j, 4)
-                    v_f, v_r = p[0], p[1]
-                    if v is not None:
-                        v_f, v_r = v_f + load(v, V + j, 5), v_r + load(v, V + d + j, 5)
-                    x = zero if highway is None else load(highway, X + j, 8) * factor
-                    m = one if mask_c is None else load(mask_c, S + j, 7)
+                    unit = direction * d + j
+                    x, m, parameters = unit_inputs(highway, v, mask_c, rows, X, V, S, d, unit, j, factor)
                     z, f, r = (
                         (load(grad_u, U + j, 9), load(grad_u, U + d + j, 10), load(grad_u, U + 2 * d + j, 11))
                         if u is None else (load(u, U + j, 3), load(u, U + d + j, 3), load(u, U + 2 * d + j, 3)))
                     grads = step_backward(
                         load(grad_h, row + j, 2), load(carry, S + j, 0), load(c, row + j, 1), z, f, r, x,
-                        load(states, before + j, 1), m, use_tanh is not None, one, v_f, v_r, *p[2:])
+                        load(states, before + j, 1), m, use_tanh is not None, one, *parameters)
                     store(carry, S + j, fade(grads[0]), 0)
                     store(grad_u, U + j, fade(grads[1]), 9)
                     store(grad_u, U + d + j, fade(grads[2]), 10)
@@ -368,7 +378,7 @@ def backward(grad_h, c, c0, u, highway, v, scale, mask_c, pad, grad_u, grad_high
                     if v is not None:
                         store(grad_v, V + j, fade(grads[5]), 13)
                         store(grad_v, V + d + j, fade(grads[6]), 14)
-                    add_rows(rows, b * n * d, direction * d + j, grads[5:], 15)
+                    add_rows(rows, b * n * d, unit, grads[5:], 15)
 
 # %% ../../nbs/02_kernels.cpu.ipynb #c8f7621b
 ARRAYS, PARTS = 8, 40  # where they begin in a job; before them: parts taken, parts, six sizes
@@ -493,22 +503,17 @@ def openmp():
     return library
 
 # %% ../../nbs/02_kernels.cpu.ipynb #57d1acf9
-_pool, _pool_lock, _forked = None, threading.Lock(), was_forked()
+_pool, _pool_lock = None, threading.Lock()
 
 
 def after_fork():
     "In a forked child: its parent's threads are missing, and a lock may be held for ever."
-    global _pool, _pool_lock, _forked
-    _pool, _pool_lock, _forked = None, threading.Lock(), True
+    global _pool, _pool_lock
+    _pool, _pool_lock = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=after_fork)
-
-
-def forked() -> bool:
-    "Whether this process is a forked child, in which OpenMP's threads are missing."
-    return _forked
 
 
 def run_on_pool(task, job, threads: int):
@@ -558,7 +563,7 @@ def launch(
     place = job.buffer_info()[0]
     if serial:
         task.ctypes(place)
-    elif forked() or openmp() is None:
+    elif was_forked() or openmp() is None:
         run_on_pool(task.ctypes, place, len(parts))
     else:
         openmp().GOMP_parallel(task.address, place, threads, 0)

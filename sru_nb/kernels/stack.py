@@ -8,7 +8,7 @@ __all__ = ['TAKEN', 'PARTS', 'ZERO', 'PAUSE', 'ACROSS', 'TEAM', 'ARRIVED', 'HEAD
            'START', 'FACTOR', 'PROJECTION', 'GAIN', 'SHIFT', 'INPUTS', 'HIGHWAY', 'TANH', 'AFTER', 'EPS', 'INNER',
            'DIRECTIONS', 'BLOCKS', 'UNITS', 'LAST', 'LAYER', 'jitable', 'SPINS', 'ROWS', 'TERMS', 'tile', 'narrow_tile',
            'PRODUCT', 'LOOP', 'TENSORS', 'THREAD', 'SMALL', 'WIDE', 'fence', 'arrive', 'call', 'meet', 'four', 'add',
-           'stream', 'registers', 'columns', 'tile_of', 'tiles', 'multiply', 'finish', 'own_units', 'product',
+           'stream', 'registers', 'columns', 'tile_of', 'tiles', 'multiply', 'finish', 'own_part', 'product',
            'step_units', 'advance', 'normalise', 'walk', 'normalise_rows', 'run_layers', 'runner', 'StackLayer',
            'functions', 'float_bits', 'index', 'run_stack']
 
@@ -27,9 +27,10 @@ from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
+from ..basics import was_forked
 from sru_nb.kernels.cpu import (
-    EDITION, FLUSHED, NUMPY, address, ask_for, compile_task, edition_of, float_mode, forked, load, openmp, pointer,
-    prefetch, store, take, wide_vectors,
+    EDITION, FLUSHED, NUMPY, address, ask_for, compile_task, edition_of, float_mode, load, openmp, pointer, prefetch,
+    store, take, wide_vectors,
 )
 from ..recurrence import step
 
@@ -249,15 +250,15 @@ def finish(f, Y, row, scale, bias, low, high, left, right):
 
 
 @jitable
-def own_units(d, me, team):
-    "Which of d units are this thread's."
-    return d * me // team // 16 * 16, d if me + 1 == team else d * (me + 1) // team // 16 * 16
+def own_part(count, whole, me, team):
+    "What this thread does: from where to where, each a multiple of `whole` but for the last end."
+    return count * me // team // whole * whole, count if me + 1 == team else count * (me + 1) // team // whole * whole
 
 
 @jitable
 def product(f, weights, W, X, Y, scale, bias, n, d, k, x_row, y_row, low, high, me, team):
     "Of each of the k blocks of d columns of x @ w those that are this thread's, and which these are."
-    left, right = own_units(d, me, team)
+    left, right = own_part(d, 16, me, team)
     blocks, end = (1, k * d) if team == 1 else (k, right)
     for block in range(blocks):
         begin, stop = block * d + left, block * d + end
@@ -367,16 +368,19 @@ def run_layers(job, f, bits, me, team):
 # %% ../../nbs/08_kernels.stack.ipynb #50618450
 # a function's cache does not see what it calls
 PRODUCT = edition_of(EDITION, HEADER, ROWS, TERMS, SPINS, fence, arrive, call, meet, four, add, stream, registers,
-                     tile_of, columns, tiles, multiply, finish, own_units, product, step_units, advance, normalise)
+                     tile_of, columns, tiles, multiply, finish, own_part, product, step_units, advance, normalise)
 LOOP = edition_of(PRODUCT, LAYER, walk, normalise_rows, run_layers)
 
 
 @functools.cache
 def runner(
-    dtype: torch.dtype,
-    edition: int = LOOP,
+    run,  # (job, f, bits, number of the thread, threads): what each thread of a team does
+    dtype: torch.dtype,  # of `f`, all arrays; `bits` are the same addresses as bytes
+    edition: int,  # changes with the functions
+    other=None,  # what it does instead where the job says so
+    switch: int = 0,  # the entry of the job that says so
 ):
-    "The compiled task: all rows by a team."
+    "The compiled task of a team."
     real = NUMPY[dtype]
 
     def task(data):
@@ -384,7 +388,13 @@ def runner(
         job = carray(data, (HEADER,), np.int64)
         f, bits = carray(pointer(job[ZERO]), (1,), real), carray(pointer(job[ZERO]), (1,), np.uint8)
         team, before = np.int64(call(job[TEAM])) if job[ACROSS] else 1, float_mode(FLUSHED)
-        run_layers(job, f, bits, take(job) if team > 1 else 0, team)
+        me = take(job) if team > 1 else 0
+        if other is None:
+            run(job, f, bits, me, team)
+        elif job[switch]:
+            other(job, f, bits, me, team)
+        else:
+            run(job, f, bits, me, team)
         float_mode(before)
 
     return compile_task(task)
@@ -456,10 +466,10 @@ def run_stack(
     buffers = [index(scratch) + rows * (products + i * width) for i in range(4)]
     buffers.append(buffers[-1] + rows * narrow)  # for no highway
     threads = min(torch.get_num_threads(), rows * multiplications // THREAD)
-    alone = threads < 2 or not team or forked()
+    alone = threads < 2 or not team or was_forked()
     job = array.array("q", [0, 1 if alone else threads, 0, pause, not alone, team, len(layers), L, B,
                             0 if mask_pad is None else mask_pad.data_ptr(), index(x), index(scratch), *buffers,
                             index(out), *[0] * (HEADER - 18), *entries])
-    task, data = runner(x.dtype), job.buffer_info()[0]
+    task, data = runner(run_layers, x.dtype, LOOP), job.buffer_info()[0]
     task.ctypes(data) if alone else openmp().GOMP_parallel(task.address, data, threads, 0)
     return out, last

@@ -7,30 +7,24 @@ __all__ = ['LAYERS', 'STEPS', 'BATCH', 'PADS', 'INPUT', 'ZEROS', 'PACKED', 'OWN'
            'ODD', 'NOTHING', 'GRAD_INPUT', 'WEIGHT', 'VECTORS', 'BIAS', 'START', 'FACTOR', 'MASK', 'INPUTS', 'HIGHWAY',
            'TANH', 'DIRECTIONS', 'BLOCKS', 'UNITS', 'PRODUCTS', 'STATES', 'OUT', 'LAST', 'GRAD_WEIGHT', 'GRAD_VECTORS',
            'GRAD_BIAS', 'GRAD_START', 'LAYER', 'PIECE', 'FEW', 'DEEP', 'inlined', 'NODE', 'SMALL', 'WIDE', 'LARGE',
-           'NARROW', 'unit_forward', 'copy', 'fill', 'own_rows', 'steps_at_once', 'pack', 'multiply_packed',
-           'walk_forward', 'layers_forward', 'unit_backward', 'walk_backward', 'dot', 'pack_transposed',
-           'input_backward', 'layers_backward', 'runner', 'threads_for', 'run', 'run_forward', 'run_backward',
-           'as_layers', 'stack_by_operations', 'as_before', 'SmallStack', 'again', 'is_faster', 'small_stack']
+           'NARROW', 'unit_forward', 'copy', 'fill', 'steps_at_once', 'pack', 'multiply_packed', 'walk_forward',
+           'layers_forward', 'unit_backward', 'walk_backward', 'dot', 'pack_transposed', 'input_backward',
+           'layers_backward', 'threads_for', 'run', 'run_forward', 'run_backward', 'as_layers', 'stack_by_operations',
+           'as_before', 'SmallStack', 'is_faster', 'small_stack']
 
 # %% ../../nbs/09a_kernels.training.ipynb #4a5d6b8b
 import array
-import functools
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numba import carray
 from numba.extending import register_jitable
 
+from ..basics import was_forked
 from ..compat import forward_mode
-from ..direct import LayerArguments, have_memory, layer_by_operations, plain
-from sru_nb.kernels.cpu import (
-    FLUSHED, NUMPY, compile_task, edition_of, fade, float_mode, forked, load, openmp, pointer, store, take,
-    wide_vectors,
-)
+from ..direct import LayerArguments, again, have_memory, layer_by_operations, plain
+from .cpu import edition_of, fade, load, openmp, store, wide_vectors
 from sru_nb.kernels.stack import (
-    ACROSS, HEADER, PRODUCT, ROWS, TEAM, THREAD, ZERO, call, columns, fence, functions, index, jitable, meet, multiply,
-    own_units,
+    HEADER, PRODUCT, ROWS, THREAD, columns, fence, functions, index, jitable, meet, multiply, own_part, runner,
 )
 from ..recurrence import step, step_backward
 
@@ -73,12 +67,6 @@ def fill(f, target, value, count):
     "Set so many elements."
     for j in range(count):
         f[target + j] = value
-
-
-@jitable
-def own_rows(B, me, team):
-    "Which rows of a batch are this thread's: whole tiles, but for the last."
-    return B * me // team // ROWS * ROWS, B if me + 1 == team else B * (me + 1) // team // ROWS * ROWS
 
 
 @jitable
@@ -137,7 +125,7 @@ def walk_forward(job, f, bits, a, x, low, high, direction, begin, end):
 def layers_forward(job, f, bits, me, team):
     "All products and recurrences of this thread's rows of the batch: it never waits for another."
     L, B, x = job[STEPS], job[BATCH], job[INPUT]
-    (low, high), piece, packed = own_rows(B, me, team), steps_at_once(job, team), job[PACKED] + me * job[OWN]
+    (low, high), piece, packed = own_part(B, ROWS, me, team), steps_at_once(job, team), job[PACKED] + me * job[OWN]
     for i in range(job[LAYERS]):
         a = HEADER + i * LAYER
         n, directions, wide = job[a + INPUTS], job[a + DIRECTIONS], job[a + BLOCKS] * job[a + UNITS]
@@ -256,14 +244,14 @@ def input_backward(job, f, a, grad_x, low, high):
 def layers_backward(job, f, bits, me, team):
     "All layers, the last one first."
     L, B, grad, zero = job[STEPS], job[BATCH], job[GRAD_OUT], f.dtype.type(0)
-    (low, high), piece = own_rows(B, me, team), steps_at_once(job, team)
+    (low, high), piece = own_part(B, ROWS, me, team), steps_at_once(job, team)
     for i in range(job[LAYERS] - 1, -1, -1):
         a = HEADER + i * LAYER
         x, grad_x = job[a - LAYER + OUT] if i else job[INPUT], job[EVEN + i % 2] if i else job[GRAD_INPUT]
         n, directions, d = job[a + INPUTS], job[a + DIRECTIONS], job[a + UNITS]
         D, m = directions * d, directions * job[a + BLOCKS] * d
         if grad_x and L * B >= FEW:
-            left, right = own_units(n, me, team)
+            left, right = own_part(n, 16, me, team)
             pack_transposed(job, f, a, left, right)
         meet(job, team)  # all are done with the scratch memory of the layer before
         fill(f, job[SUMS] + 4 * low * D, zero, 4 * (high - low) * D)
@@ -280,11 +268,11 @@ def layers_backward(job, f, bits, me, team):
             for begin in range(0, L, piece):
                 input_backward(job, f, a, grad_x, begin * B + low, (min(begin + piece, L) - 1) * B + high)
         meet(job, team)
-        left, right = own_units(m, me, team)
+        left, right = own_part(m, 16, me, team)
         for first in range(0, max(L * B, 1), DEEP):
             multiply(f, f, job[GRAD_U] + first * m, x + first * n, job[a + GRAD_WEIGHT], min(DEEP, L * B - first), m, 1,
                      n, m, 0, n, left, right, first > 0)
-        left, right = own_units(2 * D, me, team)
+        left, right = own_part(2 * D, 16, me, team)
         for part, target in ((0, job[a + GRAD_VECTORS]), (2 * D, job[a + GRAD_BIAS])):
             for j in range(left, right):
                 total = zero
@@ -294,29 +282,9 @@ def layers_backward(job, f, bits, me, team):
         grad = grad_x
 
 # %% ../../nbs/09a_kernels.training.ipynb #7129bcef
-NODE = edition_of(PRODUCT, HEADER, LAYER, PIECE, FEW, DEEP, step_backward, unit_forward, copy, fill, own_rows,
+NODE = edition_of(PRODUCT, HEADER, LAYER, PIECE, FEW, DEEP, step_backward, unit_forward, copy, fill,
                   steps_at_once, pack, multiply_packed, walk_forward, layers_forward, unit_backward, walk_backward, dot,
                   pack_transposed, input_backward, layers_backward)
-
-
-@functools.cache
-def runner(dtype: torch.dtype, edition: int = NODE):
-    "The compiled task, one function for both passes: what they share is compiled once."
-    real = NUMPY[dtype]
-
-    def task(data):
-        edition  # noqa: B018  a part of the cache's key
-        job = carray(data, (HEADER,), np.int64)
-        f, bits = carray(pointer(job[ZERO]), (1,), real), carray(pointer(job[ZERO]), (1,), np.uint8)
-        team, before = np.int64(call(job[TEAM])) if job[ACROSS] else 1, float_mode(FLUSHED)
-        me = take(job) if team > 1 else 0
-        if job[GRAD_U]:  # the backward pass
-            layers_backward(job, f, bits, me, team)
-        else:
-            layers_forward(job, f, bits, me, team)
-        float_mode(before)
-
-    return compile_task(task)
 
 # %% ../../nbs/09a_kernels.training.ipynb #8866a888
 def threads_for(x: torch.Tensor, layers: Sequence[LayerArguments]) -> int:
@@ -352,11 +320,11 @@ def run(
                     index(out) if final else states + L * B * D, state, *map(index, grads[i] if grads else [None] * 4)]
         state += B * D
     pause, team = functions()
-    alone = threads < 2 or not team or forked()
+    alone = threads < 2 or not team or was_forked()
     job = array.array("q", [0, 1 if alone else threads, 0, pause, not alone, team, len(layers), L, B,
                             0 if mask_pad is None else mask_pad.data_ptr(), index(x), index(zeros), *packed, *header,
                             *[0] * (HEADER - 14 - len(header)), *entries])
-    task, data = runner(x.dtype), job.buffer_info()[0]
+    task, data = runner(layers_forward, x.dtype, NODE, layers_backward, GRAD_U), job.buffer_info()[0]
     task.ctypes(data) if alone else openmp().GOMP_parallel(task.address, data, threads, 0)
 
 # %% ../../nbs/09a_kernels.training.ipynb #97e91b7b
@@ -451,21 +419,11 @@ class SmallStack(torch.autograd.Function):
         if not as_before(x, tensors, ctx.shapes) or torch.is_grad_enabled() or forward_mode() \
                 or not have_memory(grad_out, grad_last):
             needs = ctx.needs_input_grad[2:]
-            return None, None, *again(ctx.switches, needs, mask_pad, grad_out, grad_last, x, *tensors)
+            return None, None, *again(lambda x, *rest: stack_by_operations(x, as_layers(rest, ctx.switches), mask_pad),
+                                      (x, *tensors), needs, (grad_out, grad_last))
         grad_x, grads = run_backward(grad_out.contiguous(), grad_last, x, layers, mask_pad, blocks,
                                      ctx.needs_input_grad[2])
         return None, None, grad_x, *(grad for of_layer in grads for grad in (*of_layer, None, None))
-
-
-def again(switches, needs, mask_pad, grad_out, grad_last, *tensors) -> list:
-    "The gradients in operations that can themselves be differentiated."
-    with torch.enable_grad():
-        # views: if a layer's weight also produced the input, only the path through this stack counts
-        tensors = [tensor if tensor is None else tensor.view_as(tensor) for tensor in tensors]
-        outputs = stack_by_operations(tensors[0], as_layers(tensors[1:], switches), mask_pad)
-        inputs = [tensor for tensor, need in zip(tensors, needs) if need]
-        grads = iter(torch.autograd.grad(outputs, inputs, (grad_out, grad_last), create_graph=True, allow_unused=True))
-    return [next(grads) if need else None for need in needs]
 
 # %% ../../nbs/09a_kernels.training.ipynb #f972a632
 SMALL, WIDE = 1 << 22, 256  # multiplications, inputs and outputs of a layer up to which calls cost more than work

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..basics import check_choice, check_probability, check_whole, evaluating, patch
+from .adaptive import check_words
 from .hub import HubModel
 from .language import layer_parameters
 from ..onnx import run_rnn
@@ -215,10 +216,7 @@ def inputs(
     shift: torch.Tensor | None = None,  # (L, B, n), added to the embeddings
 ) -> torch.Tensor:  # (L, B, window * n)
     "What the encoder reads at each step."
-    checked = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()  # a graph cannot check
-    if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
-        raise ValueError(f"ids has numbers from {ids.min()} to {ids.max()}, expected at least 0 and below "
-                         f"vocab_size = {self.vocab_size}")
+    check_words("ids", ids, self.vocab_size)
     x = self.embedding(ids)
     return neighbours(self.dropout(x if shift is None else x + shift), mask_pad, self.window)
 

@@ -23,14 +23,14 @@ import torch
 from numba import carray
 from torch import nn
 
-from ..basics import check_choice, patch
+from ..basics import check_choice, patch, was_forked
 from ..compat import transforms_active, untouched
 from sru_nb.kernels.cpu import (
-    FLUSHED, NUMPY, compile_task, edition_of, float_mode, forked, load, openmp, pointer, store, take, wide_vectors,
+    FLUSHED, NUMPY, compile_task, edition_of, float_mode, load, openmp, pointer, store, take, wide_vectors,
 )
 from sru_nb.kernels.stack import (
     ACROSS, ARRIVED, HEADER, PARTS, PAUSE, PRODUCT, TAKEN, TEAM, THREAD, ZERO, add, advance, call, fence, four,
-    functions, index, jitable, meet, normalise, own_units, product,
+    functions, index, jitable, meet, normalise, own_part, product,
 )
 from ..matmul import Linear
 from .language import LanguageModel
@@ -217,7 +217,7 @@ def run_stages(job, f, weights, x, h, logits, at, low, high, me, team):
         y, then = job[a + TARGET], job[a + THEN]
         y = y if y else logits
         if job[SYMBOLS] and stage == job[FIRST]:
-            left, right = own_units(d, me, team)
+            left, right = own_part(d, 16, me, team)
         else:
             left, right = product(f, weights, W, given if given else source, y, job[a + SCALE], job[a + BIAS], n, d, k,
                                   n if given else width, k * d, low, high, me, team)
@@ -623,7 +623,7 @@ def run(self: Decoder, ids: torch.Tensor, logits: torch.Tensor, apart: int, numb
     if numbers is not None:
         self.options[0] = max(temperature, torch.finfo(torch.float32).tiny) if temperature else 0.0
         self.options[1] = top_p
-    useful = 1 if openmp() is None or forked() else self.batch * self.size // THREAD
+    useful = 1 if openmp() is None or was_forked() else self.batch * self.size // THREAD
     threads = max(1, min(torch.get_num_threads(), useful))
     if threads not in self.jobs:
         self.jobs[threads] = self.job(threads)

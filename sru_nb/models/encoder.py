@@ -16,7 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..basics import Progress, check_choice, check_probability, check_whole, evaluating, import_tokenizers, patch
-from .classifier import ENCODERS, Pooling, pads_last, recurrent_encoder, through_packed
+from .adaptive import check_words
+from sru_nb.models.classifier import (
+    ENCODERS, Pooling, SentenceClassifier, pads_last, recurrent_encoder, through_packed,
+)
 from .distill import check_targets, fit_linear
 from .hub import CONFIG, LIBRARY, HubModel, file_reader
 from .static import StaticModel, TokenTable, check_texts
@@ -84,10 +87,7 @@ def forward(
 ) -> torch.Tensor:  # (B, k), of any length
     "The vectors of texts, before they get length 1."
     ids, mask_pad, order = pads_last(ids, mask_pad)
-    checked = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()  # a graph cannot check
-    if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
-        raise ValueError(f"ids has numbers from {ids.min()} to {ids.max()}, expected at least 0 and below "
-                         f"vocab_size = {self.vocab_size}")
+    check_words("ids", ids, self.vocab_size)
     vectors = self.embedding(ids)
     x = self.dropout(vectors if shift is None else vectors + shift.gather(0, order[..., None].expand_as(shift)))
     weight = (~mask_pad).to(x.dtype) / (~mask_pad).sum(0).clamp(min=1)  # (L, B)
@@ -239,11 +239,7 @@ def agreement(
             "top10": float(recall)}
 
 # %% ../../nbs/18_models.encoder.ipynb #7900a1e0
-@patch
-def for_onnx(self: SentenceEncoder) -> tuple[nn.Module, dict, dict | None]:  # itself, arguments, its vocabulary
-    "What `sru_nb.onnx.export_onnx` takes where it gets no example."
-    ids = torch.zeros_like(self.embedding.weight[:2, :1], dtype=torch.long).expand(2, 2)
-    return self, {"ids": ids, "mask_pad": torch.zeros_like(ids, dtype=torch.bool)}, self.vocab
+SentenceEncoder.for_onnx = SentenceClassifier.for_onnx  # the same example: ids and their pads
 
 
 @patch

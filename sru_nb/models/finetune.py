@@ -192,11 +192,7 @@ def card_example(self: EncoderClassifier, vocab: dict | None) -> str:  # lines o
     return 'print(model.vocab.get("classes"), model.logits(["a good film"])[0].softmax(-1))'
 
 
-@patch
-def for_onnx(self: EncoderClassifier) -> tuple[nn.Module, dict, dict | None]:  # itself, arguments, its vocabulary
-    "What `sru_nb.onnx.export_onnx` takes where it gets no example."
-    ids = torch.zeros_like(self.embedding.weight[:2, :1], dtype=torch.long).expand(2, 2)
-    return self, {"ids": ids, "mask_pad": torch.zeros_like(ids, dtype=torch.bool)}, self.vocab
+EncoderClassifier.for_onnx = SentenceEncoder.for_onnx
 
 # %% ../../nbs/18a_models.finetune.ipynb #de70bfa5
 class HeadAlone(nn.Module):

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['RULES', 'FORMS', 'check_cpu', 'steps', 'InferenceWeight', 'times', 'linear', 'flattened', 'turned', 'rows',
-           'load', 'parameter_like', 'restored', 'as_matrix', 'Int8Weight', 'BFloat16Weight', 'matrices', 'stay',
-           'quantize']
+           'load', 'restored', 'as_matrix', 'Int8Weight', 'BFloat16Weight', 'matrices', 'stay', 'quantize']
 
 # %% ../../nbs/15a_models.quantize.ipynb #0ad13929
 import copy
@@ -140,11 +139,6 @@ RULES = {
     torch.Tensor.detach: lambda weight: weight.seen(weight.sizes, weight.last)}
 
 # %% ../../nbs/15a_models.quantize.ipynb #d5be03b6
-def parameter_like(weight: InferenceWeight, old) -> InferenceWeight:
-    "A parameter, if the old tensor was one."
-    return nn.Parameter(weight, requires_grad=False) if isinstance(old, nn.Parameter) else weight
-
-
 def restored(dtype: str, shape: tuple, last: bool, *parts) -> InferenceWeight:
     "A weight from its parts, as a file holds them."
     return FORMS[dtype].packed(shape, last, *parts)
@@ -153,7 +147,8 @@ def restored(dtype: str, shape: tuple, last: bool, *parts) -> InferenceWeight:
 @patch
 def __deepcopy__(self: InferenceWeight, memo):
     "A copy that shares the stored numbers."
-    return parameter_like(self.seen(self.shape, self.last), self)
+    weight = self.seen(self.shape, self.last)
+    return nn.Parameter(weight, requires_grad=False) if isinstance(self, nn.Parameter) else weight
 
 
 @patch

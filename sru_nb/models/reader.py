@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from ..basics import check_choice, check_probability, check_whole, evaluating, patch
 from ..matmul import Linear
+from .adaptive import check_words
 from .classifier import Pooling, check_vectors, pads_last, through_packed
 from .hub import HubModel
 from .language import layer_parameters
@@ -183,11 +184,8 @@ def forward(
     if (tags is None) != (not self.tags):
         raise ValueError(f"tags is {'None' if tags is None else 'a tensor'}, expected otherwise: the model has "
                          f"{len(self.tags)} kinds of tags")
-    for ids in (context, question):
-        checked = ids.device.type == "cpu" and not torch.compiler.is_compiling()  # a graph cannot check
-        if checked and not 0 <= ids.min() <= ids.max() < self.vocab_size:
-            raise ValueError(f"ids are from {ids.min()} to {ids.max()}, expected at least 0 and below vocab_size = "
-                             f"{self.vocab_size}")
+    check_words("context", context, self.vocab_size)
+    check_words("question", question, self.vocab_size)
 
     def reordered(values):  # (L, B, any)
         return values.gather(0, order[..., None].expand(values.shape)).masked_fill(context_pad[..., None], 0)
