@@ -7,6 +7,7 @@ __all__ = ['Forecaster']
 
 # %% ../nbs/52_forecaster.ipynb #d71e8a17
 import time
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -25,37 +26,34 @@ except ImportError as error:
     raise ImportError("sru_nb.forecaster needs scikit-learn: pip install 'sru_nb[sklearn,series]'") from error
 
 # %% ../nbs/52_forecaster.ipynb #12ebe907
+@dataclass(eq=False, repr=False)
 class Forecaster(NetworkEstimator):
     "The next rows of a table, by SRU or one of its peers over segments."
 
-    def __init__(
-        self,
-        horizon: int = 24,  # rows that are forecast
-        lookback: int = 96,  # rows that are read: a multiple of `segment`
-        segment: int = 24,  # rows that the network reads at a step
-        unit: str = "sru",  # "sru", "srupp", "gru" or "lstm"
-        hidden_size: int = 64,
-        num_layers: int = 1,
-        dropout: float = 0.3,
-        norm: str = "last",  # "last", "window" or "none": what is subtracted from a history, and added again
-        season: int = 0,  # rows of a season, 24 for hours, whose average is subtracted, then added again; 0: none
-        levels: list | None = None,  # of quantiles; None: one forecast
-        loss: str = "mae",  # "mse", "mae" or "huber", without levels
-        time_column: str | None = None,  # these four as in `data.series.as_series`
-        timezone: str | None = None,
-        frequency: str | None = None,
-        max_gap: int = 6,
-        epochs: int = 10,  # over which the learning rate falls
-        batch_size: int = 64,
-        learning_rate: float = 4e-3,  # peak rate of AdamW
-        max_seconds: float | None = None,  # of the whole fit; None: no limit
-        validation_fraction: float = 0.1,  # the last rows, held out to select the best epoch; 0: the last one is kept
-        patience: int = 0,  # epochs without a new best after which to stop; 0: no limit
-        random_state: int | np.random.RandomState | None = 0,  # None: a different result each time
-        device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
-        verbose: int = 0,  # 1: a line for each epoch
-    ):
-        self.keep(locals())
+    horizon: int = 24  # rows that are forecast
+    lookback: int = 96  # rows that are read: a multiple of `segment`
+    segment: int = 24  # rows that the network reads at a step
+    unit: str = "sru"  # "sru", "srupp", "gru" or "lstm"
+    hidden_size: int = 64
+    num_layers: int = 1
+    dropout: float = 0.3
+    norm: str = "last"  # "last", "window" or "none": what is subtracted from a history, and added again
+    season: int = 0  # rows of a season, 24 for hours, whose average is subtracted, then added again; 0: none
+    levels: list | None = None  # of quantiles; None: one forecast
+    loss: str = "mae"  # "mse", "mae" or "huber", without levels
+    time_column: str | None = None  # these four as in `data.series.as_series`
+    timezone: str | None = None
+    frequency: str | None = None
+    max_gap: int = 6
+    epochs: int = 10  # over which the learning rate falls
+    batch_size: int = 64
+    learning_rate: float = 4e-3  # peak rate of AdamW
+    max_seconds: float | None = None  # of the whole fit; None: no limit
+    validation_fraction: float = 0.1  # the last rows, held out to select the best epoch; 0: the last one is kept
+    patience: int = 0  # epochs without a new best after which to stop; 0: no limit
+    random_state: int | np.random.RandomState | None = 0  # None: a different result each time
+    device: str = "auto"  # "auto" (a GPU if there is one), "cpu", "cuda", ...
+    verbose: int = 0  # 1: a line for each epoch
 
     def read(self, table: Any, name: str) -> Series:
         "A table as a series, by the parameters; after `fit` only its channels."

@@ -7,7 +7,7 @@ __all__ = ['as_bytes', 'picture_array', 'read_pictures', 'ImageClassifier']
 
 # %% ../nbs/51_image_classifier.ipynb #02ad6531
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .basics import check_choice, check_probability, check_whole, patch
+from .basics import GREY, check_choice, check_probability, check_whole, patch, pixels_of
 from .data.augment import Augment
 from .data.images import Batches, ImageCorpus, ImageSet, file_set
 from .models.vision import ImageClassifier as Network
@@ -51,7 +51,7 @@ def as_bytes(
 def picture_array(value: Any, name: str, channels: int) -> np.ndarray:  # (H, W, channels) uint8
     "One picture that is not a file."
     if hasattr(value, "convert"):  # a Pillow image
-        return np.asarray(value.convert("L" if channels == 1 else "RGB")).reshape(value.height, value.width, channels)
+        return pixels_of(value, channels)
     picture = as_bytes(value, name)
     picture = picture[..., None] if picture.ndim == 2 else picture
     if picture.ndim != 3 or picture.shape[2] not in (1, 3) or 0 in picture.shape:
@@ -84,7 +84,7 @@ def read_pictures(
         images = file_set([str(row) for row in rows], [0] * len(rows), [0], name)
         return replace(images, channels=channels or images.channels)
     if not channels:
-        modes = [row.mode in ("1", "L") if hasattr(row, "convert") else np.ndim(row) == 2 or np.shape(row)[-1] == 1
+        modes = [row.mode in GREY if hasattr(row, "convert") else np.ndim(row) == 2 or np.shape(row)[-1] == 1
                  for row in rows]
         channels = 1 if all(modes) else 3
     pictures = [picture_array(row, f"{name}[{i}]", channels) for i, row in enumerate(rows)]
@@ -94,34 +94,36 @@ def read_pictures(
                     sizes=sizes)
 
 # %% ../nbs/51_image_classifier.ipynb #463ec76c
+@dataclass(eq=False, repr=False)
 class ImageClassifier(NetworkClassifier):
     "Classes of pictures by scans of SRU or one of its peers, with the conventions of scikit-learn."
 
-    def __init__(
-        self,
-        unit: str = "sru",  # "sru", "lstm", "gru" or "conv"
-        preset: str | None = None,  # of `models.vision.PRESETS`; None: chosen by the size of the pictures
-        model_options: dict | None = None,  # further arguments of `models.vision.ImageClassifier`
-        size: int | None = None,  # pixels of a side, to which pictures are scaled; None: unchanged
-        shift: int = 1,  # largest shift of pictures in training, in pixels
-        flip: bool = False,  # mirror half of the pictures in training
-        crop_share: float = 1.0,  # smallest fraction of a picture that is seen in training
-        erase: float = 0.0,  # probability that a rectangle is erased
-        mixup: float = 0.0,  # alpha of a mixture with another picture
-        cutmix: float = 0.0,  # alpha of a patch of another picture
-        label_smoothing: float = 0.1,
-        epochs: int = 30,  # over which the learning rate falls
-        batch_size: int = 64,
-        learning_rate: float = 4e-3,  # peak rate of AdamW
-        weight_decay: float = 0.05,  # of matrices
-        max_seconds: float | None = None,  # of the whole fit; None: no limit
-        validation_fraction: float = 0.1,  # held out to select the best epoch; 0: the last one is kept
-        patience: int = 0,  # epochs without a new best after which to stop; 0: no limit
-        random_state: int | np.random.RandomState | None = 0,  # None: a different result each time
-        device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
-        verbose: int = 0,  # 1: a line for each epoch
-    ):
-        self.keep(locals())
+    unit: str = "sru"  # "sru", "lstm", "gru" or "conv"
+    preset: str | None = None  # of `models.vision.PRESETS`; None: chosen by the size of the pictures
+    model_options: dict | None = None  # further arguments of `models.vision.ImageClassifier`
+    size: int | None = None  # pixels of a side, to which pictures are scaled; None: unchanged
+    shift: int = 1  # largest shift of pictures in training, in pixels
+    flip: bool = False  # mirror half of the pictures in training
+    crop_share: float = 1.0  # smallest fraction of a picture that is seen in training
+    erase: float = 0.0  # probability that a rectangle is erased
+    mixup: float = 0.0  # alpha of a mixture with another picture
+    cutmix: float = 0.0  # alpha of a patch of another picture
+    label_smoothing: float = 0.1
+    epochs: int = 30  # over which the learning rate falls
+    batch_size: int = 64
+    learning_rate: float = 4e-3  # peak rate of AdamW
+    weight_decay: float = 0.05  # of matrices
+    max_seconds: float | None = None  # of the whole fit; None: no limit
+    validation_fraction: float = 0.1  # held out to select the best epoch; 0: the last one is kept
+    patience: int = 0  # epochs without a new best after which to stop; 0: no limit
+    random_state: int | np.random.RandomState | None = 0  # None: a different result each time
+    device: str = "auto"  # "auto" (a GPU if there is one), "cpu", "cuda", ...
+    verbose: int = 0  # 1: a line for each epoch
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array, tags.input_tags.two_d_array = True, False
+        return tags
 
     def fit(
         self,
@@ -133,11 +135,6 @@ class ImageClassifier(NetworkClassifier):
         "Train from the beginning."
         self.__dict__ |= self.train(X, y, X_val, y_val)
         return self
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array, tags.input_tags.two_d_array = True, False
-        return tags
 
 # %% ../nbs/51_image_classifier.ipynb #6c575902
 @patch

@@ -417,11 +417,6 @@ def build_on_encoder(
 class NetworkEstimator(BaseEstimator):
     "An estimator with a network `model_` and parameters `device`, `max_seconds`, `random_state` and `verbose`."
 
-    def keep(self, arguments: dict):
-        "Store the arguments of the constructor, its `locals()`, as they are: `fit` checks them."
-        for name in self._get_param_names():
-            setattr(self, name, arguments[name])
-
     def values(self) -> dict:
         "The parameters, with NumPy's numbers, as in a grid, as Python's."
         return {name: value.item() if isinstance(value, np.generic) else value
@@ -517,45 +512,42 @@ def find_device(self: NetworkEstimator) -> torch.device:
     return device
 
 # %% ../nbs/50_text_classifier.ipynb #65bce790
+@dataclass(eq=False, repr=False)
 class TextClassifier(NetworkClassifier):
     "Classes of texts by SRU or one of its peers, with the conventions of scikit-learn."
 
-    def __init__(
-        self,
-        encoder: Any = "sru",  # "sru", "srupp", "lstm", "gru" or "cnn"; or a sentence encoder: a model or a folder
-        num_layers: int = 2,
-        hidden_size: int = 128,  # units per direction
-        embedding_size: int | None = None,  # None: that of the vectors; without vectors 100
-        dropout: float | None = None,  # None: 0.5, or 0 on a sentence encoder that is not tuned
-        pooling: str | None = "max",  # "last", "max", "mean" or "attention"
-        bidirectional: bool = True,
-        model_options: dict | None = None,  # further arguments of `SentenceClassifier` or `EncoderClassifier`
-        vectors: str | Path | Mapping | None = None,  # a file of word vectors, or word -> vector
-        tune_embeddings: bool | None = None,  # train the word vectors; None: only where none are given
-        tune_encoder: bool = True,  # train a sentence encoder too; False: the head alone is trained
-        head_layers: int = 1,  # linear layers on the vectors of a sentence encoder
-        token_dropout: float = 0.0,  # of whole tokens of a sentence encoder, in training
-        tokens: str = "words",  # how texts are split, as in `tokenize`: "words", "sane", "original", "split"
-        min_count: int = 1,  # words that occur less often count as unknown
-        max_length: int | None = None,  # words or tokens that are read; None: all, or the encoder's own
-        epochs: int = 30,  # at most
-        batch_size: int = 32,
-        learning_rate: float = 1e-3,
-        network_rate: float = 1.0,  # factor on it, for all but the head and the word or token vectors
-        embedding_rate: float | None = None,  # factor for these vectors; None: 1, for a sentence encoder 0.25
-        max_seconds: float | None = None,  # of the whole fit; None: no limit
-        validation_fraction: float = 0.1,  # held out, to stop early and select the best epoch; 0: train all epochs
-        patience: int = 5,  # epochs without a new best after which to stop; 0: no limit
-        class_weight: str | Mapping | None = None,  # None, "balanced", or class -> weight
-        label_smoothing: float = 0.0,
-        adversarial: float = 0.0,  # how far texts are moved against the model in training; 1: the length of a vector
-        average: float = 0.0,  # decay of a moving average of the weights, which is kept; 0: none
-        threshold: float = 0.5,  # of a label's probability, where a text may have several
-        random_state: int | np.random.RandomState | None = 0,  # None: a different result each time
-        device: str = "auto",  # "auto" (a GPU if there is one), "cpu", "cuda", ...
-        verbose: int = 0,  # 1: a line for each epoch
-    ):
-        self.keep(locals())
+    encoder: Any = "sru"  # "sru", "srupp", "lstm", "gru" or "cnn"; or a sentence encoder: a model or a folder
+    num_layers: int = 2
+    hidden_size: int = 128  # units per direction
+    embedding_size: int | None = None  # None: that of the vectors; without vectors 100
+    dropout: float | None = None  # None: 0.5, or 0 on a sentence encoder that is not tuned
+    pooling: str | None = "max"  # "last", "max", "mean" or "attention"
+    bidirectional: bool = True
+    model_options: dict | None = None  # further arguments of `SentenceClassifier` or `EncoderClassifier`
+    vectors: str | Path | Mapping | None = None  # a file of word vectors, or word -> vector
+    tune_embeddings: bool | None = None  # train the word vectors; None: only where none are given
+    tune_encoder: bool = True  # train a sentence encoder too; False: the head alone is trained
+    head_layers: int = 1  # linear layers on the vectors of a sentence encoder
+    token_dropout: float = 0.0  # of whole tokens of a sentence encoder, in training
+    tokens: str = "words"  # how texts are split, as in `tokenize`: "words", "sane", "original", "split"
+    min_count: int = 1  # words that occur less often count as unknown
+    max_length: int | None = None  # words or tokens that are read; None: all, or the encoder's own
+    epochs: int = 30  # at most
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    network_rate: float = 1.0  # factor on it, for all but the head and the word or token vectors
+    embedding_rate: float | None = None  # factor for these vectors; None: 1, for a sentence encoder 0.25
+    max_seconds: float | None = None  # of the whole fit; None: no limit
+    validation_fraction: float = 0.1  # held out, to stop early and select the best epoch; 0: train all epochs
+    patience: int = 5  # epochs without a new best after which to stop; 0: no limit
+    class_weight: str | Mapping | None = None  # None, "balanced", or class -> weight
+    label_smoothing: float = 0.0
+    adversarial: float = 0.0  # how far texts are moved against the model in training; 1: the length of a vector
+    average: float = 0.0  # decay of a moving average of the weights, which is kept; 0: none
+    threshold: float = 0.5  # of a label's probability, where a text may have several
+    random_state: int | np.random.RandomState | None = 0  # None: a different result each time
+    device: str = "auto"  # "auto" (a GPU if there is one), "cpu", "cuda", ...
+    verbose: int = 0  # 1: a line for each epoch
 
     def fit(
         self,

@@ -253,7 +253,7 @@ def test_a_parquet_table_is_read_as_any_other(tmp_path):
     parquet.write_table(arrow.table(rows), tmp_path / "t.parquet")
     assert load_images(tmp_path / "t.parquet").parts["train"].counts() == [8, 8]
     parquet.write_table(arrow.table({"path": [1], "label": [0]}), tmp_path / "t.parquet")
-    with raises(ValueError, "t.parquet, row 0, column 'path': 1, expected a string"):
+    with raises(ValueError, "t.parquet, row 1, column 'path': 1, expected a string"):
         load_images(tmp_path / "t.parquet")
 
 

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PICTURES', 'MASKS', 'VOC', 'CITYSCAPES', 'Kept', 'DenseSet', 'DenseCorpus', 'dense_corpus', 'mask_table',
            'read_names', 'read_colours', 'Problems', 'part_folders', 'pairs', 'mask_folder', 'listed', 'find_picture',
-           'voc_masks', 'cityscapes_masks', 'ade20k_names', 'value_names', 'palette_of', 'scene_corpus', 'load_masks',
-           'check_sizes', 'Found', 'check_box', 'checked_boxes', 'box_corpus', 'read_voc', 'voc_parts', 'read_json',
-           'read_coco', 'run_lengths', 'segmentation_box', 'coco_pictures', 'coco_parts', 'yolo_names', 'read_yolo',
-           'yolo_parts', 'boxes_in', 'load_boxes', 'load_pictures', 'DenseBatch', 'DenseBatches']
+           'whole_pairs', 'voc_masks', 'cityscapes_masks', 'ade20k_names', 'value_names', 'palette_of', 'scene_corpus',
+           'load_masks', 'check_sizes', 'Found', 'check_box', 'checked_boxes', 'box_corpus', 'read_voc', 'voc_parts',
+           'read_json', 'read_coco', 'run_lengths', 'segmentation_box', 'coco_pictures', 'coco_parts', 'yolo_names',
+           'read_yolo', 'yolo_parts', 'boxes_in', 'load_boxes', 'load_pictures', 'DenseBatch', 'DenseBatches']
 
 # %% ../../nbs/24b_data.dense.ipynb #644ccfa3
 import hashlib
@@ -29,6 +29,7 @@ import torch
 from ..basics import check_choice, check_probability, check_whole, decode, opened, patch
 from .augment import IGNORE, Augment, chances, stack_padded
 from .batches import Batches, PooledOrder
+from .files import markdown_table, part_sizes
 from sru_nb.data.images import (
     PARTS, ImageSet, channel_statistics, existing_folder, files_in, first_folder, picture_header, picture_tensors,
     sklearn_digits,
@@ -138,7 +139,7 @@ class DenseCorpus:
     @property
     def note(self) -> str:
         "Which corpus this is, in one line."
-        sizes = ", ".join(f"{part} {len(images):,}" for part, images in self.parts.items())
+        sizes = part_sizes(self.parts)
         return f"Corpus: {self.name}, {sizes} pictures, {len(self.classes)} classes" + "".join(
             f"; {note}" for note in self.notes)
 
@@ -166,11 +167,12 @@ def statistics(self: DenseCorpus) -> tuple[list[float], list[float]]:
 def _repr_markdown_(self: DenseCorpus) -> str:
     sets = self.parts.values()
     pixels = next(iter(sets)).truth(0)[0] is not None
-    rows = [["pixels, per cent" if pixels else "boxes", *self.parts], ["---"] * (1 + len(self.parts))]
+    rows = []
     for k, name in enumerate(self.classes):
         counts = [(images.counts()[k], max(sum(images.counts()), 1)) for images in sets]
         rows.append([name, *(f"{100 * n / total:.2f}" if pixels else f"{n:,}" for n, total in counts)])
-    return f"**{self.note}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    table = markdown_table(["pixels, per cent" if pixels else "boxes", *self.parts], rows)
+    return f"**{self.note}**\n\n{table}"
 
 # %% ../../nbs/24b_data.dense.ipynb #27886e30
 def dense_corpus(
@@ -360,27 +362,26 @@ def find_picture(
     return next((path for path in paths if path.is_file()), paths[0])
 
 # %% ../../nbs/24b_data.dense.ipynb #853f4b18
-def voc_masks(
-    folder: Path,
-    problems: Problems,
-) -> dict[str, list[tuple[Path, Path]]]:
+def whole_pairs(pairs: list[tuple[Path, Path]], problems: Problems) -> list[tuple[Path, Path]]:
+    "The pictures and masks that both exist; files that do not are noted."
+    for path in (path for pair in pairs for path in pair if not path.is_file()):
+        problems.add("files missing", str(path))
+    return [pair for pair in pairs if all(path.is_file() for path in pair)]
+
+
+def voc_masks(folder: Path, problems: Problems) -> dict[str, list[tuple[Path, Path]]]:
     "The files of Pascal VOC's layout."
     parts = {}
     for part, names in listed(folder, "Segmentation").items():
         files = [(find_picture(folder / "JPEGImages", name), folder / "SegmentationClass" / f"{name}.png")
                  for name in names]
-        for path in (path for pair in files for path in pair if not path.is_file()):
-            problems.add("files missing", str(path))
-        parts[part] = [pair for pair in files if all(path.is_file() for path in pair)]
+        parts[part] = whole_pairs(files, problems)
     if "train" not in parts:
         raise FileNotFoundError(f"{folder / 'ImageSets' / 'Segmentation' / 'train.txt'}: no such file")
     return parts
 
 
-def cityscapes_masks(
-    folder: Path,
-    problems: Problems,
-) -> dict[str, list[tuple[Path, Path]]]:
+def cityscapes_masks(folder: Path, problems: Problems) -> dict[str, list[tuple[Path, Path]]]:
     "The files of Cityscapes' layout, without the test set, which is published without labels."
     parts = {}
     for part, name in (("train", "train"), ("valid", "val")):
@@ -388,9 +389,7 @@ def cityscapes_masks(
         if pictures:
             masks = [folder / "gtFine" / name / path.parent.name / path.name.replace("leftImg8bit", "gtFine_labelIds")
                      for path in pictures]
-            for mask in (mask for mask in masks if not mask.is_file()):
-                problems.add("files missing", str(mask))
-            parts[part] = [pair for pair in zip(pictures, masks) if pair[1].is_file()]
+            parts[part] = whole_pairs([*zip(pictures, masks)], problems)
     return parts
 
 # %% ../../nbs/24b_data.dense.ipynb #d5cf1da7

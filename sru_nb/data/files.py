@@ -7,7 +7,7 @@ __all__ = ['ALGORITHMS', 'MARKS', 'GITHUB', 'KIM', 'LM1B', 'MAHONEY', 'DEEPAI', 
            'SQUAD', 'ETT', 'XQUAD', 'FILES', 'cache_dir', 'writable_dir', 'sha256_of', 'is_verified', 'claimed',
            'publish', 'DownloadError', 'provide', 'store', 'Transfer', 'encoding_of', 'mark_length', 'open_text',
            'parquet_rows', 'fetch', 'undamaged', 'unpack', 'members', 'KnownFile', 'obtain', 'choose_corpus',
-           'markdown_table']
+           'markdown_table', 'part_sizes']
 
 # %% ../../nbs/20_data.files.ipynb #f4c4e9ba
 import codecs
@@ -560,3 +560,8 @@ def markdown_table(
     lines = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in (head, *rows)]
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def part_sizes(parts: dict) -> str:
+    "The parts of a corpus in a line: `train 10, test 2`."
+    return ", ".join(f"{name} {len(part):,}" for name, part in parts.items())

@@ -27,8 +27,10 @@ from ..basics import GREY, check_finite, check_probability, check_whole, decode,
 from .augment import Augment, chances, mixing_weights, stack_padded
 from .batches import Batches as ResumableBatches
 from .batches import PooledOrder
-from .files import KnownFile, cache_dir, fetch, is_verified, members, sha256_of, undamaged
-from .sentences import TABLES, digest_of_files, labelled_texts, table_rows
+from sru_nb.data.files import (
+    KnownFile, cache_dir, fetch, is_verified, markdown_table, members, parquet_rows, part_sizes, sha256_of, undamaged,
+)
+from .sentences import TABLES, digest_of_files, labelled_texts, ordered_labels, table_rows
 
 # %% ../../nbs/24_data.images.ipynb #5712838e
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,18 +156,15 @@ def describe(self: ImageCorpus) -> dict:
 
 @patch
 def __repr__(self: ImageCorpus) -> str:
-    sizes = ", ".join(f"{part} {len(images):,}" for part, images in self.parts.items())
-    return f"ImageCorpus({self.name!r}, {sizes}; {len(self.classes)} classes)"
+    return f"ImageCorpus({self.name!r}, {part_sizes(self.parts)}; {len(self.classes)} classes)"
 
 
 @patch
 def _repr_markdown_(self: ImageCorpus) -> str:
     cut = len(self.classes) > 12
-    rows = [["part", *self.classes[:12], *["..."] * cut, "together"]]
-    rows += [["---"] * len(rows[0])]
-    for part, images in self.parts.items():
-        rows.append([part, *map(str, images.counts()[:12]), *[""] * cut, f"{len(images):,}"])
-    return f"**{self.note}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    head = ["part", *self.classes[:12], *["..."] * cut, "together"]
+    rows = [[part, *images.counts()[:12], *[""] * cut, f"{len(images):,}"] for part, images in self.parts.items()]
+    return f"**{self.note}**\n\n{markdown_table(head, rows)}"
 
 
 def divided(
@@ -424,9 +423,7 @@ def file_corpus(
     check_probability("valid_share", valid_share)
     if "train" not in parts or not parts["train"]:
         raise ValueError(f"{name}: no pictures to train on")
-    values = {value for rows in parts.values() for _, value in rows}
-    numbers = all(isinstance(value, int) or value.isdecimal() for value in values)
-    classes = classes or sorted(values, key=int if numbers else str)
+    classes = classes or ordered_labels(value for rows in parts.values() for _, value in rows)
     sets = {part: file_set([source for source, _ in rows], [value for _, value in rows], classes, f"{name} {part}")
             for part, rows in parts.items()}
     channels = max(images.channels for images in sets.values())
@@ -480,14 +477,7 @@ def load_picture_table(
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    if path.suffix == ".parquet":
-        try:
-            from pyarrow.parquet import read_table
-        except ImportError as error:
-            raise ImportError(f"{path}: tables of this kind need pyarrow: pip install 'sru_nb[data]'") from error
-        rows = ((f"{path}, row {i}", row) for i, row in enumerate(read_table(path).to_pylist()))
-    else:
-        rows = table_rows(path)
+    rows = (parquet_rows if path.suffix == ".parquet" else table_rows)(path)
     pairs = labelled_texts(rows, path_column, label_column)
     rows = [(path.parent / file, value) for file, value in pairs]
     return file_corpus(path.name, {"train": rows}, valid_share)

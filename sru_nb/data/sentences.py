@@ -33,7 +33,7 @@ from ..basics import check_choice, check_text, check_whole, patch
 from .batches import Batches as ResumableBatches
 from .batches import PooledOrder
 from .docstrings import PACKAGES, package_sentences
-from .files import FILES, KIM, choose_corpus, markdown_table, obtain, open_text, sha256_of
+from .files import FILES, KIM, choose_corpus, markdown_table, obtain, open_text, part_sizes, sha256_of
 from .vectors import read_vectors as read_vectors  # for those who import it from here
 from .vocabulary import Vocabulary, lower_case
 
@@ -229,8 +229,7 @@ def samples(self: SentenceCorpus, count: int = 3, part: str = "train", number: i
 
 @patch
 def __repr__(self: SentenceCorpus) -> str:
-    sizes = ", ".join(f"{part} {len(examples):,}" for part, examples in self.parts.items())
-    return f"SentenceCorpus({self.name!r}, {sizes}; {len(self.labels)} classes)"
+    return f"SentenceCorpus({self.name!r}, {part_sizes(self.parts)}; {len(self.labels)} classes)"
 
 
 @patch
