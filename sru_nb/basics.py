@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['KEPT', 'GREY', 'COLOUR', 'check_whole', 'check_probability', 'check_finite', 'check_choice', 'check_text',
            'patch', 'sync', 'replacing', 'write_file', 'write_json', 'file_digest', 'own_memory', 'evaluating',
-           'note_fork', 'was_forked', 'read_kept', 'restore_kept', 'import_tokenizers', 'opened', 'pixels_of', 'decode',
-           'format_count', 'format_duration', 'in_notebook', 'Progress']
+           'note_fork', 'was_forked', 'read_kept', 'restore_kept', 'needing', 'import_tokenizers', 'opened',
+           'pixels_of', 'decode', 'format_count', 'format_duration', 'in_notebook', 'Progress']
 
 # %% ../nbs/00a_basics.ipynb #7fc12f13
 import builtins
@@ -219,12 +219,21 @@ def restore_kept(
         KEPT[name][1](choices[name])
 
 # %% ../nbs/00a_basics.ipynb #4f455817
+@contextmanager
+def needing(
+    message: str,  # what needs the library, and how to get it
+):
+    "Say how to get a library that the block fails to import."
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(message) from error
+
+
 def import_tokenizers():  # the module
     "The `tokenizers` library, or an error that says how to get it."
-    try:
+    with needing("word pieces need the tokenizers library: pip install 'sru_nb[subwords]'"):
         import tokenizers
-    except ImportError as error:
-        raise ImportError("word pieces need the tokenizers library: pip install 'sru_nb[subwords]'") from error
     return tokenizers
 
 # %% ../nbs/00a_basics.ipynb #66238d4c
@@ -238,10 +247,8 @@ def opened(
     name: str,  # of the picture, for messages
 ):  # yields a PIL.Image.Image, of which only the header has been read
     "A picture, opened by Pillow; every error in the block names it."
-    try:
+    with needing("files of pictures are read by Pillow: pip install 'sru_nb[vision]'"):
         from PIL import Image
-    except ImportError as error:
-        raise ImportError("files of pictures are read by Pillow: pip install 'sru_nb[vision]'") from error
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             check_choice("mode", image.mode, GREY + COLOUR)

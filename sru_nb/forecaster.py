@@ -14,16 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from .basics import check_whole, patch
+from .basics import check_whole, needing, patch
 from .data.series import Series, as_series, facts, forecast, pd, split_series
 from .models.forecast import SegmentForecaster, forecast_figures, forecast_loss, predict_windows
 from .optim import build_optimizer, build_scheduler
 from .text_classifier import NetworkEstimator, train_epochs
 
-try:
+with needing("sru_nb.forecaster needs scikit-learn: pip install 'sru_nb[sklearn,series]'"):
     from sklearn.utils.validation import check_is_fitted
-except ImportError as error:
-    raise ImportError("sru_nb.forecaster needs scikit-learn: pip install 'sru_nb[sklearn,series]'") from error
 
 # %% ../nbs/52_forecaster.ipynb #12ebe907
 @dataclass(eq=False, repr=False)

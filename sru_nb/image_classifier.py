@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .basics import GREY, check_choice, check_probability, check_whole, patch, pixels_of
+from .basics import GREY, check_choice, check_probability, check_whole, needing, patch, pixels_of
 from .data.augment import Augment
 from .data.images import Batches, ImageCorpus, ImageSet, file_set
 from .models.vision import ImageClassifier as Network
@@ -23,10 +23,8 @@ from .models.vision import PRESETS, class_loss, predict_logits, preset_for, with
 from .optim import build_optimizer, build_scheduler
 from .text_classifier import Labels, NetworkClassifier, hold_out, saved_classes, train_epochs
 
-try:
+with needing("sru_nb.image_classifier needs scikit-learn: pip install 'sru_nb[vision]'"):
     from sklearn.utils.validation import check_is_fitted
-except ImportError as error:
-    raise ImportError("sru_nb.image_classifier needs scikit-learn: pip install 'sru_nb[vision]'") from error
 
 # %% ../nbs/51_image_classifier.ipynb #61243bf0
 def as_bytes(

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .basics import check_choice, check_whole
+from .basics import check_choice, check_whole, needing
 from .data.augment import IGNORE
 from .data.dense import Problems, files_in, pairs, read_coco, read_colours, read_json, read_names
 from .data.scenes import read_mask
@@ -297,10 +297,8 @@ def coco_figures(
     detections: Sequence[Mapping],  # image_id, category_id, bbox, score
 ) -> dict:  # COCO's twelve figures in percent; classes: the AP of each; None: there is nothing to find
     "COCO's figures of detections."
-    try:
+    with needing("AP is computed by faster-coco-eval: pip install 'sru_nb[vision]'"):
         from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise ImportError("AP is computed by faster-coco-eval: pip install 'sru_nb[vision]'") from error
     images, categories = (places_of(kind, truth[kind]) for kind in ("images", "categories"))
     places_of("annotations", truth["annotations"])
     if unknown := next((row for row in detections if row["image_id"] not in images), None):

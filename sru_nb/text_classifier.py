@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .basics import check_choice, check_finite, check_probability, check_whole, patch
+from .basics import check_choice, check_finite, check_probability, check_whole, needing, patch
 from .data.batches import Batches as ResumableBatches
 from .data.batches import PooledOrder
 from .data.sentences import TOKENS, Batches, Encoded, Examples, encode, tokenize, word_pattern
@@ -42,14 +42,12 @@ from .models.finetune import (
 from .models.hub import CONFIG, LIBRARY, HubError, file_reader
 from .models.static import StaticModel
 
-try:
+with needing("sru_nb.text_classifier needs scikit-learn: pip install 'sru_nb[sklearn]'"):
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.exceptions import DataConversionWarning
     from sklearn.metrics import f1_score, precision_recall_fscore_support
     from sklearn.utils import check_random_state, compute_class_weight
     from sklearn.utils.validation import check_is_fitted
-except ImportError as error:
-    raise ImportError("sru_nb.text_classifier needs scikit-learn: pip install 'sru_nb[sklearn]'") from error
 
 # %% ../nbs/50_text_classifier.ipynb #2fa9a438
 def read_texts(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from ..basics import check_finite, check_whole, patch
+from ..basics import check_finite, check_whole, needing, patch
 
 # %% ../../nbs/23c_data.augment.ipynb #d62db45d
 EARLIER = (
@@ -329,10 +329,8 @@ def rand_augmented(
     chance: np.ndarray,  # (B,) of `CHANCES`
 ) -> np.ndarray:
     "Two operations of RandAugment on each picture."
-    try:
+    with needing("rand_augment=True needs kornia: pip install 'sru_nb[augment]'"):
         from kornia.augmentation.auto import RandAugment
-    except ImportError as error:
-        raise ImportError("rand_augment=True needs kornia: pip install 'sru_nb[augment]'") from error
     policy, changed = RandAugment(n=2, m=9), np.empty_like(pictures)
     with torch.random.fork_rng(devices=[]):
         for i, picture in enumerate(pictures):

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..basics import check_choice, check_probability, check_whole, decode, opened, patch
+from ..basics import check_choice, check_probability, check_whole, decode, needing, opened, patch
 from .augment import IGNORE, Augment, chances, stack_padded
 from .batches import Batches, PooledOrder
 from .files import markdown_table, part_sizes
@@ -760,11 +760,9 @@ def yolo_names(folder: Path) -> list[str]:
     file = folder / "data.yaml"
     if not file.is_file():
         raise FileNotFoundError(f"{folder}: no data.yaml, classes.txt or obj.names with the names of the classes")
-    try:
+    with needing(f"{file}: is read by PyYAML, which comes with pip install 'sru_nb[train]'; "
+                 "or write the names into classes.txt"):
         import yaml
-    except ImportError as error:
-        raise ImportError(f"{file}: is read by PyYAML, which comes with pip install 'sru_nb[train]'; "
-                          "or write the names into classes.txt") from error
     try:
         names = yaml.safe_load(file.read_text(encoding="utf-8-sig"))["names"]
     except (yaml.YAMLError, TypeError, KeyError) as error:

@@ -41,7 +41,7 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock, Timeout
 
-from ..basics import Progress, check_choice, check_finite, file_digest, format_duration, sync, write_file
+from ..basics import Progress, check_choice, check_finite, file_digest, format_duration, needing, sync, write_file
 
 # %% ../../nbs/20_data.files.ipynb #87713af6
 def cache_dir() -> Path:  # absolute, exists
@@ -250,10 +250,8 @@ def parquet_rows(
     content: bytes | None = None,  # of the file, if it has been read
 ) -> Iterator[tuple[str, dict]]:  # where the row is; column -> value
     "The rows of a Parquet file, one at a time."
-    try:
+    with needing(f'{path} needs pyarrow: pip install "sru_nb[data]"'):
         from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise ImportError(f'{path} needs pyarrow: pip install "sru_nb[data]"') from error
     try:
         batches = ParquetFile(path if content is None else io.BytesIO(content)).iter_batches()
         for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), 1):

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..basics import GREY, check_finite, check_probability, check_whole, decode, opened, patch
+from ..basics import GREY, check_finite, check_probability, check_whole, decode, needing, opened, patch
 from .augment import Augment, chances, mixing_weights, stack_padded
 from .batches import Batches as ResumableBatches
 from .batches import PooledOrder
@@ -185,10 +185,8 @@ def divided(
 @lru_cache(maxsize=1)
 def sklearn_digits() -> ImageCorpus:
     "The digits of scikit-learn."
-    try:
+    with needing("corpus='digits': the digits come with scikit-learn: pip install 'sru_nb[vision]'"):
         from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError("corpus='digits': the digits come with scikit-learn: pip install 'sru_nb[vision]'") from error
     data = load_digits()
     pictures, labels = np.rint(data.images * (255 / 16)).astype(np.uint8)[..., None], data.target.astype(np.int64)
     images = ImageSet([str(i) for i in range(10)], labels, pictures, 1, "scikit-learn's digits")
@@ -490,11 +488,9 @@ def load_picture_hub(
     valid_share: float = 0.1,
 ) -> ImageCorpus:
     "A corpus from a Hugging Face data set; its first column of pictures."
-    try:
+    with needing(f"name={name!r}: data sets of the hub need the package datasets: "
+                 "pip install 'sru_nb[data]'"):
         from datasets import Image, load_dataset
-    except ImportError as error:
-        raise ImportError(f"name={name!r}: data sets of the hub need the package datasets: "
-                          "pip install 'sru_nb[data]'") from error
     data = load_dataset(name, config)
     splits = {part: split for part, split in (("train", "train"), ("valid", "validation"), ("test", "test"))
               if split in data}

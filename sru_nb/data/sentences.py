@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..basics import check_choice, check_text, check_whole, patch
+from ..basics import check_choice, check_text, check_whole, needing, patch
 from .batches import Batches as ResumableBatches
 from .batches import PooledOrder
 from .docstrings import PACKAGES, package_sentences
@@ -503,11 +503,9 @@ def load_hub(
     tokens: str = "words",  # as in `tokenize`
 ) -> SentenceCorpus:
     "A corpus from a Hugging Face data set."
-    try:
+    with needing(f"name={name!r}: data sets of the hub need the package datasets: "
+                 "pip install 'sru_nb[data]'"):
         from datasets import load_dataset
-    except ImportError as error:
-        raise ImportError(f"name={name!r}: data sets of the hub need the package datasets: "
-                          "pip install 'sru_nb[data]'") from error
     data, title = load_dataset(name, config), name if config is None else f"{name} ({config})"
     splits = hub_splits(data, splits)
     texts = {part: labelled_texts(((f"{name}, split {split!r}, row {i}", row) for i, row in enumerate(data[split])),

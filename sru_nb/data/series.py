@@ -21,15 +21,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..basics import check_finite, check_whole, patch
+from ..basics import check_finite, check_whole, needing, patch
 from .batches import Batches as ResumableBatches
 from .batches import PooledOrder
 from .files import FILES, cache_dir, is_verified, obtain, sha256_of
 
-try:
+with needing("sru_nb.data.series needs pandas: pip install 'sru_nb[series]'"):
     import pandas as pd
-except ImportError as error:
-    raise ImportError("sru_nb.data.series needs pandas: pip install 'sru_nb[series]'") from error
 
 # %% ../../nbs/26_data.series.ipynb #48b66aae
 NAMES = ("date", "time", "datetime", "timestamp", "ds")  # of a column of stamps, in any case

@@ -35,7 +35,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch.nn.utils.rnn import pad_sequence
 
-from ..basics import check_choice, check_whole, patch
+from ..basics import check_choice, check_whole, needing, patch
 from .batches import Batches as ResumableBatches
 from .batches import NeighbourOrder
 from .docstrings import embedded_squad
@@ -383,10 +383,8 @@ class Tokenizer:
         language: str = "en",  # of the rules: de, fr, ko, ..., as in spaCy; a trained pipeline has its own
         within_words: str = "widen",  # "cut": each letter of a script without capitals is a token; others: as `align`
     ):
-        try:
+        with needing('the tokens of data.squad are those of spaCy: pip install "sru_nb[reading]"'):
             import spacy
-        except ImportError as error:
-            raise ImportError('the tokens of data.squad are those of spaCy: pip install "sru_nb[reading]"') from error
         self.cut = check_choice("within_words", within_words, WITHIN_WORDS) == "cut"
         if model == "auto":
             model = next((name for name in MODELS if language == "en" and spacy.util.is_package(name)), None)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..basics import check_finite, check_probability, check_whole, evaluating, patch
+from ..basics import check_finite, check_probability, check_whole, evaluating, needing, patch
 from .encoder import SentenceEncoder
 from .hub import HubModel
 
@@ -250,10 +250,8 @@ def linear_probe(
     strengths: Sequence[float] = STRENGTHS,  # C: the larger, the weaker the regularisation
 ) -> Probe:
     "Logistic regression on fixed vectors, its strength chosen on the validation part."
-    try:
+    with needing("a linear probe needs scikit-learn: pip install 'sru_nb[sklearn]'"):
         from sklearn.linear_model import LogisticRegression
-    except ImportError as error:
-        raise ImportError("a linear probe needs scikit-learn: pip install 'sru_nb[sklearn]'") from error
     x, valid = check_vectors_of("", vectors, labels), check_vectors_of("valid_", valid_vectors, valid_labels)
     scale, best = float(np.sqrt(np.square(x).mean())) or 1.0, None
     for strength in sorted(strengths):

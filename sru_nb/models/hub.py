@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from .. import __version__
-from ..basics import patch, sync
+from ..basics import needing, patch, sync
 
 # %% ../../nbs/12b_models.hub.ipynb #8f384732
 LIBRARY, FORMAT = "sru_nb", 1
@@ -330,11 +330,9 @@ def model_card(
 # %% ../../nbs/12b_models.hub.ipynb #1bc1acd2
 def import_hub(repo: str):
     "The package huggingface_hub, which only repositories need."
-    try:
+    with needing(f"{repo!r}, as a repository of the Hugging Face Hub, needs the package huggingface_hub: "
+                 f"pip install '{LIBRARY}[train]'"):
         import huggingface_hub
-    except ImportError as error:
-        raise ImportError(f"{repo!r}, as a repository of the Hugging Face Hub, needs the package huggingface_hub: "
-                          f"pip install '{LIBRARY}[train]'") from error
     return huggingface_hub
 
 # %% ../../nbs/12b_models.hub.ipynb #f611f452
