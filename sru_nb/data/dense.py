@@ -468,6 +468,7 @@ def load_masks(
     zero_is_background: bool = True,  # a class; False: 0 is no class, the classes begin with 1
     colours: Mapping[str, tuple] | str | Path | None = None,  # class -> red, green, blue; or a file of them
     missing: str = "refuse",  # pictures without masks and masks without pictures; or "drop"
+    *,
     valid_share: float = 0.1,  # of the pictures, for a part that is missing
     **scenes,  # how many, how large: as for `scene_corpus`
 ) -> DenseCorpus:
@@ -856,6 +857,7 @@ def load_boxes(
     bad_boxes: str = "refuse",  # or "drop"
     difficult: str = "ignore",  # or "keep" or "drop": boxes that Pascal VOC marks as difficult
     classes: list[str] | None = None,  # None: those named in the files, or those that occur
+    *,
     valid_share: float = 0.1,  # of the pictures, for a part that is missing
     **scenes,  # how many, how large: as for `scene_corpus`
 ) -> DenseCorpus:

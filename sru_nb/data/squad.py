@@ -40,8 +40,10 @@ from .batches import Batches as ResumableBatches
 from .batches import NeighbourOrder
 from .docstrings import embedded_squad
 from .embedded import LocalFile, embedded_file
-from .files import (Transfer, cache_dir, choose_corpus, claimed, markdown_table, obtain, parquet_rows,
-                               publish, sha256_of, store, undamaged)
+from sru_nb.data.files import (
+    Transfer, cache_dir, choose_corpus, claimed, markdown_table, obtain, parquet_rows, publish, sha256_of, store,
+    undamaged,
+)
 from .vocabulary import Vocabulary as WordsWithIds
 
 # %% ../../nbs/23b_data.squad.ipynb #98d2beaf
@@ -682,7 +684,8 @@ def _repr_markdown_(self: Prepared) -> str:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in about["problems"].items())
     rows = [(p["id"], p.get("answer", ""), p["status"], p["reason"]) for p in self.problems[:5]]
     text = (f"**{about['note']}**: {len(self):,} questions, {about['passages']:,} passages, "
-            f"{about['tokens']:,} tokens; {features}.\n\n{markdown_table(STATUS, [about['status'].values()])}\n\n")
+            f"{about['tokens']:,} tokens; {features}.\n\n"
+            f"{markdown_table(STATUS, [map(about['status'].get, STATUS)])}\n\n")
     if rows:
         text += f"Not as they should be: {kinds}. The first:\n\n"
         text += markdown_table(("which", "answer", "kind", "reason"), rows)
