@@ -258,7 +258,7 @@ def opened(
     except Exception as error:  # a broken file may raise anything
         raise ValueError(f"{name}: cannot be read as a picture: {error}") from error
 
-
+# %% ../nbs/00a_basics.ipynb #b3cabb78
 def pixels_of(
     image,  # PIL.Image.Image
     channels: int = 3,  # 1 or 3

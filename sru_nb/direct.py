@@ -186,7 +186,7 @@ class DirectLayer(torch.autograd.Function):
             u = u if ctx.spent else u.clone()
         return *backward(a, u, c, grad_h, grad_last, needs), *[None] * 5
 
-
+# %% ../nbs/09_direct.ipynb #f412348a
 def again(
     function: Callable,  # of the tensors: what a node computes, by operations
     tensors: Sequence[torch.Tensor | None],

@@ -457,10 +457,6 @@ class NetworkEstimator(BaseEstimator):
         return state
 
 # %% ../nbs/50_text_classifier.ipynb #207c4eb0
-class NetworkClassifier(ClassifierMixin, NetworkEstimator):
-    "A classifier with `labels_` and a method `logits`, from which its predictions follow."
-
-
 @patch
 def checked_values(self: NetworkEstimator) -> dict:
     "The values of the parameters; those that all estimators have are checked to be in their range."
@@ -508,6 +504,10 @@ def find_device(self: NetworkEstimator) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={self.device!r}, but PyTorch finds no GPU; expected 'auto' or 'cpu'")
     return device
+
+# %% ../nbs/50_text_classifier.ipynb #7d140dcf
+class NetworkClassifier(ClassifierMixin, NetworkEstimator):
+    "A classifier with `labels_` and a method `logits`, from which its predictions follow."
 
 # %% ../nbs/50_text_classifier.ipynb #65bce790
 @dataclass(eq=False, repr=False)

@@ -101,7 +101,7 @@ def channel_statistics(
     deviation = np.sqrt(np.maximum(frequency @ value**2 - mean**2, 1 / 255**2))  # not 0 where all is one grey
     return mean.tolist(), deviation.tolist()
 
-
+# %% ../../nbs/24_data.images.ipynb #d77e135f
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageCorpus:
     "Pictures with classes, and how they are divided."

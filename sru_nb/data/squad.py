@@ -652,28 +652,38 @@ class Prepared:
                 "answers": self.about["answers"], "problems": count_kinds(self.problems),
                 "settings": self.about["settings"]}
 
-    def record(self, index: int) -> tuple[str, str, list[str]]:
-        "(id, question, answers) of a question."
-        return tuple(json.loads(self.records[self.record_at[index] : self.record_at[index + 1]].tobytes()))
+# %% ../../nbs/23b_data.squad.ipynb #c5a1f0e2
+@patch
+def record(self: Prepared, index: int) -> tuple[str, str, list[str]]:
+    "(id, question, answers) of a question."
+    return tuple(json.loads(self.records[self.record_at[index] : self.record_at[index + 1]].tobytes()))
 
-    def tokens(self, index: int) -> slice:
-        "The tokens of a question's passage, in `words`, `start`, `end`, ..."
-        passage = self.passage[index]
-        return slice(self.passage_tokens[passage], self.passage_tokens[passage + 1])
 
-    def context(self, index: int) -> str:
-        "The passage of a question, as it stands in the file."
-        passage = self.passage[index]
-        return self.text[self.passage_text[passage] : self.passage_text[passage + 1]].tobytes().decode()
+@patch
+def tokens(self: Prepared, index: int) -> slice:
+    "The tokens of a question's passage, in `words`, `start`, `end`, ..."
+    passage = self.passage[index]
+    return slice(self.passage_tokens[passage], self.passage_tokens[passage + 1])
 
-    def title(self, index: int) -> str:
-        "The article of a question."
-        return self.about["titles"][self.article[self.passage[index]]]
 
-    def answer(self, index: int, first: int, last: int) -> str:
-        "The text from one token of a question's passage to another, as it stands in the file."
-        tokens = self.tokens(index)
-        return self.context(index)[self.start[tokens][first] : self.end[tokens][last]]
+@patch
+def context(self: Prepared, index: int) -> str:
+    "The passage of a question, as it stands in the file."
+    passage = self.passage[index]
+    return self.text[self.passage_text[passage] : self.passage_text[passage + 1]].tobytes().decode()
+
+
+@patch
+def title(self: Prepared, index: int) -> str:
+    "The article of a question."
+    return self.about["titles"][self.article[self.passage[index]]]
+
+
+@patch
+def answer(self: Prepared, index: int, first: int, last: int) -> str:
+    "The text from one token of a question's passage to another, as it stands in the file."
+    tokens = self.tokens(index)
+    return self.context(index)[self.start[tokens][first] : self.end[tokens][last]]
 
 # %% ../../nbs/23b_data.squad.ipynb #de4d08f0
 @patch

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..basics import check_text, import_tokenizers, replacing, write_file
+from ..basics import check_text, import_tokenizers, patch, replacing, write_file
 from .files import open_text, sha256_of
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #2ffae1c8
@@ -191,29 +191,35 @@ class WordVocab:
         ids[unknown] = self.ids[self.unk]
         return ids, int(np.count_nonzero(unknown))
 
-    def encode(
-        self,
-        text: str | Iterable[str],  # or words
-    ) -> np.ndarray:  # (words,) int64 ids
-        "Ids of words; a word that is not in the vocabulary has the id of `unk`."
-        words = split_words(check_text("text", text), self.eos, self.lower) if isinstance(text, str) else list(text)
-        if not all(isinstance(word, str) and word.split() == [word] for word in words):
-            raise TypeError(f"text: {text!r:.80}, expected a str, or words without white space")
-        return self.encode_words(words)[0].astype(np.int64)
+# %% ../../nbs/21a_data.vocabulary.ipynb #b015cb03
+@patch
+def encode(
+    self: WordVocab,
+    text: str | Iterable[str],  # or words
+) -> np.ndarray:  # (words,) int64 ids
+    "Ids of words; a word that is not in the vocabulary has the id of `unk`."
+    words = split_words(check_text("text", text), self.eos, self.lower) if isinstance(text, str) else list(text)
+    if not all(isinstance(word, str) and word.split() == [word] for word in words):
+        raise TypeError(f"text: {text!r:.80}, expected a str, or words without white space")
+    return self.encode_words(words)[0].astype(np.int64)
 
-    def decode(
-        self,
-        ids,  # tensor, array or list of ids
-    ) -> str:
-        "Text of ids, in row-major order: words with spaces between them, `eos` as the end of a line."
-        words = (self.words[i] for i in check_ids(ids, len(self)).tolist())
-        text = " ".join("\n" if word == self.eos else word for word in words)
-        return text.replace(" \n", "\n").replace("\n ", "\n")
 
-    def describe(self) -> dict:
-        "What a result must say about its vocabulary."
-        return {"words": len(self), "unk": self.unk, "eos": self.eos, "lower": self.lower, "lost": self.lost,
-                "most_frequent": self.words[:10], "sha256": sha256("\n".join(self.words).encode()).hexdigest()}
+@patch
+def decode(
+    self: WordVocab,
+    ids,  # tensor, array or list of ids
+) -> str:
+    "Text of ids, in row-major order: words with spaces between them, `eos` as the end of a line."
+    words = (self.words[i] for i in check_ids(ids, len(self)).tolist())
+    text = " ".join("\n" if word == self.eos else word for word in words)
+    return text.replace(" \n", "\n").replace("\n ", "\n")
+
+
+@patch
+def describe(self: WordVocab) -> dict:
+    "What a result must say about its vocabulary."
+    return {"words": len(self), "unk": self.unk, "eos": self.eos, "lower": self.lower, "lost": self.lost,
+            "most_frequent": self.words[:10], "sha256": sha256("\n".join(self.words).encode()).hexdigest()}
 
 # %% ../../nbs/21a_data.vocabulary.ipynb #45235a8b
 UNKNOWN = ("<unk>", "<UNK>")  # what corpora call an unknown word

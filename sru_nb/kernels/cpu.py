@@ -296,7 +296,7 @@ def unit_inputs(highway, v, mask_c, rows, X, V, S, d, unit, j, factor):
     m = real(1) if mask_c is None else load(mask_c, S + j, 7)
     return x, m, (v_f, v_r) + p[2:]
 
-
+# %% ../../nbs/02_kernels.cpu.ipynb #3011ab64
 @register_jitable
 def forward(u, highway, v, scale, mask_c, pad, state, h, c, rows, use_tanh, sizes, part):
     "Rows [begin, end) of direction-major (direction, batch) and columns [left, right); `state` holds c0, then c_last."

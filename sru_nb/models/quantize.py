@@ -77,11 +77,6 @@ class InferenceWeight(torch.Tensor):
         raise RuntimeError(f"a weight that is stored as {self.dtype_name} cannot be compiled; expected the ordinary "
                            "model")
 
-    @classmethod
-    def of(cls, weight: torch.Tensor, last: bool) -> "InferenceWeight":
-        "A weight in this form."
-        return cls.packed(weight.shape, last, *cls.rounded(as_matrix(weight, last)))
-
     def seen(self, shape, last: bool) -> "InferenceWeight":
         "The same numbers in another shape."
         return type(self)(shape, last, *self.form)
@@ -175,6 +170,12 @@ def as_matrix(
     if not matrix.isfinite().all():
         raise ValueError(f"a weight of shape {tuple(weight.shape)} holds NaN or infinity, expected finite numbers")
     return (matrix.t() if last else matrix).contiguous()
+
+
+@patch(cls_method=True)
+def of(cls: InferenceWeight, weight: torch.Tensor, last: bool) -> InferenceWeight:
+    "A weight in the form of a subclass."
+    return cls.packed(weight.shape, last, *cls.rounded(as_matrix(weight, last)))
 
 # %% ../../nbs/15a_models.quantize.ipynb #6c30c51d
 class Int8Weight(InferenceWeight):
