@@ -279,7 +279,9 @@ def draw_boxes(
         for (left, top, right, bottom, *_), colour, line, k, score in marks:
             axis.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color=colour,
                                          linestyle=line, linewidth=1))
-            axis.text(left, top, (classes[int(k)] if len(classes) else str(int(k))) + score, color=colour, size=6)
+            name, below = classes[int(k)] if len(classes) else str(int(k)), line == "--"  # the truth's, below its box
+            axis.text(left, bottom + 1 if below else top - 1, name + score, size=7, va="top" if below else "bottom",
+                      bbox={"facecolor": colour, "alpha": 0.8, "lw": 0, "pad": 0.7})
     plt.close(figure)  # so that a notebook does not show it twice
     return figure
 
